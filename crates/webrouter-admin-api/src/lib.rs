@@ -1,0 +1,1 @@
+//! Paths and JSON types shared by the admin server and the command line.

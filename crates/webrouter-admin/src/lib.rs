@@ -1,0 +1,1 @@
+//! Admin HTTP API: reads all, decides nothing.

@@ -1,0 +1,1 @@
+//! What goes where: names, merge, snapshot, route table. Pure.

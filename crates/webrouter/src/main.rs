@@ -1,0 +1,3 @@
+//! The webrouter binary.
+
+fn main() {}
