@@ -1,1 +1,24 @@
-//! What goes where: names, merge, snapshot, route table. Pure.
+//! What goes where. Pure: no runtime, file, socket, clock or log.
+//!
+//! ```text
+//! raw entry ─ parse ─► Proc ─► Contribution ─┐
+//!                                            ├─ merge ─► Snapshot (RouteTable, upstreams, rejections)
+//!                      Contribution ─────────┘                │
+//!                                              request ─ lookup(host, path) ─► Outcome
+//! ```
+
+pub mod annotation;
+pub mod certificate;
+pub mod contribution;
+pub mod diff;
+pub mod domains;
+pub mod endpoint;
+pub mod host;
+pub mod merge;
+pub mod mountpoint;
+pub mod name;
+pub mod path;
+pub mod rejection;
+pub mod route;
+pub mod snapshot;
+pub mod table;

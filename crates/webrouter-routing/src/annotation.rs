@@ -1,0 +1,108 @@
+//! An entry's annotation: what its owner asks for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::mountpoint::Mountpoint;
+use crate::rejection::Reason;
+
+/// The wishes of a proc, parsed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Annotation {
+    /// The claimed addresses, in their order, without repetition.
+    pub mountpoints: Vec<Mountpoint>,
+    /// Whether plain requests shall be sent to https.
+    pub https_only: bool,
+    /// The path of the health check; `None` for no active check.
+    pub healthcheck: Option<String>,
+}
+
+/// An annotation as a source writes it; other fields are ignored.
+#[derive(Debug, Default, Deserialize)]
+pub struct RawAnnotation {
+    /// Claimed addresses.
+    #[serde(default)]
+    pub mountpoint: Option<Vec<String>>,
+    /// Redirect plain requests.
+    #[serde(default)]
+    pub https_only: Option<bool>,
+    /// Health check path.
+    #[serde(default)]
+    pub healthcheck: Option<String>,
+}
+
+impl Annotation {
+    /// Parses the JSON text of an annotation; an empty text claims nothing.
+    ///
+    /// Fails when the text cannot be read; a mountpoint or health check that is bad is left out and becomes a
+    /// reason of its own.
+    pub fn parse(text: &str) -> Result<(Self, Vec<Reason>), Reason> {
+        if text.trim().is_empty() {
+            return Ok((Self::default(), Vec::new()));
+        }
+        let raw: RawAnnotation =
+            serde_json::from_str(text).map_err(|error| Reason::UnreadableAnnotation(error.to_string()))?;
+        Ok(Self::from_raw(raw))
+    }
+
+    /// Checks each field of a raw annotation.
+    pub fn from_raw(raw: RawAnnotation) -> (Self, Vec<Reason>) {
+        let mut annotation = Self { https_only: raw.https_only.unwrap_or(false), ..Self::default() };
+        let mut reasons = Vec::new();
+        for text in raw.mountpoint.unwrap_or_default() {
+            match Mountpoint::parse(&text) {
+                Ok(mountpoint) if annotation.mountpoints.contains(&mountpoint) => {}
+                Ok(mountpoint) => annotation.mountpoints.push(mountpoint),
+                Err(error) => reasons.push(Reason::BadMountpoint { text: excerpt(&text), error }),
+            }
+        }
+        match raw.healthcheck.map(|path| path.trim().to_owned()) {
+            Some(path) if path.is_empty() => {}
+            Some(path) if is_health_path(&path) => annotation.healthcheck = Some(path),
+            Some(path) => reasons.push(Reason::BadHealthcheck(excerpt(&path))),
+            None => {}
+        }
+        (annotation, reasons)
+    }
+}
+
+/// A health check path goes into a request line as it is.
+fn is_health_path(path: &str) -> bool {
+    path.starts_with('/') && path.len() <= 2048 && path.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// The beginning of a foreign text, escaped, fit for a message.
+pub(crate) fn excerpt(text: &str) -> String {
+    let mut short: String = text.chars().take(100).flat_map(char::escape_debug).collect();
+    if text.chars().nth(100).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, mountpoints: &[&str], reasons: usize) {
+        let (annotation, found) = Annotation::parse(text).expect("readable");
+        let actual: Vec<String> = annotation.mountpoints.iter().map(Mountpoint::to_string).collect();
+        assert_eq!(actual, mountpoints, "{text}");
+        assert_eq!(found.len(), reasons, "{text}: {found:?}");
+    }
+
+    #[test]
+    fn a_bad_mountpoint_is_left_out_alone() {
+        check("", &[], 0);
+        check("{}", &[], 0);
+        check(r#"{"mountpoint":["a.b","a.b/","c d","e.f/g"],"note":1}"#, &["a.b", "e.f/g"], 1);
+        check(r#"{"mountpoint":["a.b"],"healthcheck":"health"}"#, &["a.b"], 1);
+        check(r#"{"mountpoint":null,"https_only":null}"#, &[], 0);
+    }
+
+    #[test]
+    fn an_unreadable_one_says_why() {
+        for text in ["{", "[]", "1", r#"{"mountpoint":"a.b"}"#, r#"{"https_only":"yes"}"#] {
+            assert!(matches!(Annotation::parse(text), Err(Reason::UnreadableAnnotation(_))), "{text}");
+        }
+    }
+}
