@@ -1,1 +1,24 @@
 //! Raw-byte client and origin, a scripted lainlet, a router process: what the tests speak with.
+//!
+//! Everything here is blocking threads over loopback sockets with a deadline on each wait. Nothing of the router
+//! is linked in: the tests know it by its bytes, its files and its exit code only.
+
+mod acceptor;
+mod client;
+mod eventually;
+mod http_origin;
+mod lainlet;
+mod load;
+mod message;
+mod origin;
+mod router;
+
+pub use acceptor::Acceptor;
+pub use client::{Asked, Client, End};
+pub use eventually::{eventually, until};
+pub use http_origin::HttpOrigin;
+pub use lainlet::{Garbage, Gets, Lainlet, Mode};
+pub use load::{Load, Target};
+pub use message::{Body, Field, Framing, Head, Response, decode_body, head_length, latin1};
+pub use origin::{Exchange, Origin, Step};
+pub use router::{Listening, Router, RouterBuilder, Signal};

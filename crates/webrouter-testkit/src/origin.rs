@@ -1,0 +1,312 @@
+//! An origin that follows a script: reads what the router sends, records the exact bytes, answers bytes.
+//!
+//! One script serves one request. A connection that begins to receive a request takes the next script from the
+//! queue, or the default one when the queue is empty.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::net::sockopt::set_socket_linger;
+
+use crate::acceptor::{Acceptor, locked};
+use crate::message::{Body, Framing, Head, decode_body, find, head_length};
+
+/// One step of a script.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Read a whole request head.
+    ReadHead,
+    /// Read the body that the head announced.
+    ReadBody,
+    /// Read until these bytes have arrived in this exchange.
+    ReadUntil(Vec<u8>),
+    /// Read until the router ends its side.
+    ReadToEnd,
+    /// Write these bytes.
+    Write(Vec<u8>),
+    /// Send back whatever arrives until the router ends its side, then end ours.
+    Echo,
+    /// End our sending side.
+    HalfClose,
+    /// Close the connection.
+    Close,
+    /// Close the connection with a reset.
+    Reset,
+    /// Neither write nor close until the router closes.
+    Hang,
+}
+
+/// What the origin saw of one request.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// Number of the connection, from 0.
+    pub connection: usize,
+    /// Every byte received while the script ran.
+    pub bytes: Vec<u8>,
+    /// Whether every reading step got all it asked for.
+    pub complete: bool,
+    /// Whether the router ended its side during the script.
+    pub ended: bool,
+}
+
+/// The scripted origin; it goes when dropped.
+pub struct Origin {
+    acceptor: Acceptor,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    scripts: Mutex<VecDeque<Vec<Step>>>,
+    default: Vec<Step>,
+    exchanges: Mutex<Vec<Exchange>>,
+}
+
+impl Step {
+    /// Head and body, an answer, connection kept.
+    pub fn answer(bytes: &[u8]) -> Vec<Step> {
+        vec![Step::ReadHead, Step::ReadBody, Step::Write(bytes.to_vec())]
+    }
+}
+
+impl Origin {
+    /// An origin on a free loopback port that runs `default` when no script is queued.
+    pub fn start(default: Vec<Step>) -> Origin {
+        let shared = Arc::new(Shared { scripts: Mutex::default(), default, exchanges: Mutex::default() });
+        let for_connections = Arc::clone(&shared);
+        let acceptor = Acceptor::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |number, stream| {
+            serve(number, stream, &for_connections);
+        })
+        .expect("a free loopback port");
+        Origin { acceptor, shared }
+    }
+
+    /// Queues the script of one more request.
+    pub fn push(&self, script: Vec<Step>) {
+        locked(&self.shared.scripts).push_back(script);
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.acceptor.addr()
+    }
+
+    /// Everything seen so far, in the order in which requests began.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        locked(&self.shared.exchanges).clone()
+    }
+
+    /// How many connections were opened.
+    pub fn connections(&self) -> usize {
+        self.acceptor.accepted()
+    }
+
+    /// Closes all connections, idle ones too.
+    pub fn close_connections(&self) {
+        self.acceptor.close_connections();
+    }
+}
+
+struct Connection<'a> {
+    number: usize,
+    stream: TcpStream,
+    /// Bytes that belong to the next exchange.
+    ahead: Vec<u8>,
+    shared: &'a Shared,
+}
+
+/// Whether the connection can serve another exchange.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Go,
+    Stop,
+    Reset,
+}
+
+fn serve(number: usize, stream: TcpStream, shared: &Shared) {
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
+    let mut connection = Connection { number, stream, ahead: Vec::new(), shared };
+    while connection.exchange() == Next::Go {}
+}
+
+impl Connection<'_> {
+    fn exchange(&mut self) -> Next {
+        if self.ahead.is_empty() && !self.read() {
+            return Next::Stop;
+        }
+        let script = locked(&self.shared.scripts).pop_front();
+        let script = script.unwrap_or_else(|| self.shared.default.clone());
+        let index = {
+            let mut exchanges = locked(&self.shared.exchanges);
+            exchanges.push(Exchange { connection: self.number, bytes: Vec::new(), complete: true, ended: false });
+            exchanges.len() - 1
+        };
+        let mut framing = Framing::None;
+        for step in script {
+            match self.step(step, index, &mut framing) {
+                Next::Go => {}
+                Next::Stop => {
+                    let _ = self.stream.shutdown(Shutdown::Both);
+                    return Next::Stop;
+                }
+                Next::Reset => return Next::Reset,
+            }
+        }
+        Next::Go
+    }
+
+    fn step(&mut self, step: Step, index: usize, framing: &mut Framing) -> Next {
+        match step {
+            Step::ReadHead => loop {
+                if let Some(length) = head_length(&self.ahead) {
+                    let head = self.record(index, length);
+                    *framing = Head::parse(&head).map_or(Framing::None, |h| h.request_framing());
+                    return Next::Go;
+                }
+                if !self.read() {
+                    return self.cut(index);
+                }
+            },
+            Step::ReadBody => loop {
+                match decode_body(*framing, &self.ahead, false) {
+                    Body::Whole { used, .. } => {
+                        self.record(index, used);
+                        return Next::Go;
+                    }
+                    Body::Broken(_) => return self.cut(index),
+                    Body::Partial(_) if self.read() => {}
+                    Body::Partial(_) => return self.cut(index),
+                }
+            },
+            Step::ReadUntil(wanted) => loop {
+                if let Some(at) = find(&self.ahead, &wanted) {
+                    self.record(index, at + wanted.len());
+                    return Next::Go;
+                }
+                if !self.read() {
+                    return self.cut(index);
+                }
+            },
+            Step::ReadToEnd | Step::Hang => {
+                loop {
+                    self.record(index, self.ahead.len());
+                    if !self.read() {
+                        break;
+                    }
+                }
+                self.ended(index);
+                if matches!(step, Step::Hang) { Next::Stop } else { Next::Go }
+            }
+            Step::Echo => {
+                loop {
+                    let bytes = self.record(index, self.ahead.len());
+                    if self.stream.write_all(&bytes).is_err() {
+                        return Next::Stop;
+                    }
+                    if !self.read() {
+                        break;
+                    }
+                }
+                self.ended(index);
+                let _ = self.stream.shutdown(Shutdown::Write);
+                Next::Stop
+            }
+            Step::Write(bytes) => match self.stream.write_all(&bytes) {
+                Ok(()) => Next::Go,
+                Err(_) => Next::Stop,
+            },
+            Step::HalfClose => {
+                let _ = self.stream.shutdown(Shutdown::Write);
+                Next::Go
+            }
+            Step::Close => Next::Stop,
+            Step::Reset => {
+                // Closing with no time to linger sends RST; a shutdown before it would send FIN.
+                let _ = set_socket_linger(&self.stream, Some(Duration::ZERO));
+                Next::Reset
+            }
+        }
+    }
+
+    /// One read into `ahead`; false at the end.
+    fn read(&mut self) -> bool {
+        let mut buffer = [0; 16 * 1024];
+        match self.stream.read(&mut buffer) {
+            Ok(0) | Err(_) => false,
+            Ok(count) => {
+                self.ahead.extend_from_slice(buffer.get(..count).unwrap_or_default());
+                true
+            }
+        }
+    }
+
+    /// Moves bytes from `ahead` into the record.
+    fn record(&mut self, index: usize, count: usize) -> Vec<u8> {
+        let bytes: Vec<u8> = self.ahead.drain(..count).collect();
+        if let Some(exchange) = locked(&self.shared.exchanges).get_mut(index) {
+            exchange.bytes.extend_from_slice(&bytes);
+        }
+        bytes
+    }
+
+    fn ended(&self, index: usize) {
+        if let Some(exchange) = locked(&self.shared.exchanges).get_mut(index) {
+            exchange.ended = true;
+        }
+    }
+
+    fn cut(&mut self, index: usize) -> Next {
+        self.record(index, self.ahead.len());
+        if let Some(exchange) = locked(&self.shared.exchanges).get_mut(index) {
+            exchange.complete = false;
+            exchange.ended = true;
+        }
+        Next::Stop
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Asked, Client, End};
+    use crate::eventually::eventually;
+
+    const SOON: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn records_the_exact_bytes_of_each_request() {
+        let origin = Origin::start(Step::answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+        let mut client = Client::connect(origin.addr());
+        client.send(b"POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\n\r\n");
+        for _ in 0..2 {
+            assert_eq!(client.response(Asked::Content, SOON).map(|r| r.text()), Ok("ok".into()));
+        }
+        let seen: Vec<_> = origin.exchanges().into_iter().map(|e| e.bytes).collect();
+        let expected: [&[u8]; 2] = [b"POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", b"GET /b HTTP/1.1\r\n\r\n"];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_request_cut_short_is_not_complete() {
+        let origin = Origin::start(Step::answer(b""));
+        let mut client = Client::connect(origin.addr());
+        client.send(b"POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\na");
+        client.half_close();
+        eventually(SOON, "the cut is seen", || origin.exchanges().iter().any(|e| !e.complete));
+    }
+
+    #[test]
+    fn scripts_close_and_reset() {
+        let origin = Origin::start(vec![Step::ReadHead, Step::Close]);
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let mut client = Client::connect(origin.addr());
+        client.send(request);
+        assert_eq!(client.read_to_end(SOON), End::Closed);
+        origin.push(vec![Step::ReadHead, Step::Reset]);
+        let mut client = Client::connect(origin.addr());
+        client.send(request);
+        assert_eq!(client.read_to_end(SOON), End::Reset);
+    }
+}
