@@ -4,6 +4,7 @@
 //! The method is in this folder's README.
 
 mod load;
+mod namespace;
 mod origin;
 mod process;
 mod proxies;
@@ -113,7 +114,10 @@ fn main() -> Result<()> {
         Command::Medium(options) => compare(&[Scenario::Medium], &options),
         Command::Large(options) => compare(&[Scenario::Large], &options),
         Command::All(options) => compare(&Scenario::ALL, &options),
-        Command::Update(options) => update::run(&options, &interruptible()?),
+        Command::Update(options) => {
+            namespace::enter()?;
+            update::run(&options, &interruptible()?)
+        }
         Command::Origin { listen, fill } => {
             let (_, listeners) = origin::listen(&listen)?;
             let fill = u8::try_from(fill).context("--fill takes an ASCII character")?;
@@ -128,6 +132,10 @@ fn main() -> Result<()> {
 
 /// Starts everything once, then measures scenario by scenario, round by round, proxy by proxy.
 fn compare(scenarios: &[Scenario], options: &Options) -> Result<()> {
+    namespace::enter()?;
+    if scenarios.contains(&Scenario::Connect) {
+        namespace::must_not_track_connections()?;
+    }
     let groups = interruptible()?;
     let binaries = Binaries {
         nginx: options.nginx.clone(),
