@@ -1,3 +1,4 @@
 //! The webrouter binary.
+mod config;
 
 fn main() {}

@@ -1,0 +1,180 @@
+//! Configuration: file and environment in, one [`Config`] of parsed types out.
+//!
+//! ```text
+//! webrouter.toml ─ raw (shape) ─┐
+//!                               ├─ resolve (meaning, all mistakes at once) ─► Config ─ app builds the parts
+//! environment (wins) ───────────┘
+//! ```
+//! Nothing here opens a socket or writes a file.
+
+mod environment;
+mod error;
+mod leaf;
+mod raw;
+mod resolve;
+mod unit;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use webrouter_routing::host::Host;
+use webrouter_routing::table::Subdomains;
+
+pub(crate) use environment::Environment;
+pub(crate) use error::{Colour, ConfigError};
+
+/// Everything that can be configured, parsed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Config {
+    pub(crate) listen: Listen,
+    pub(crate) cluster: Cluster,
+    pub(crate) routing: Routing,
+    pub(crate) lainlet: Option<LainletSource>,
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) threads: Threads,
+    pub(crate) certificates: PathBuf,
+    pub(crate) access_log: AccessLog,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) limits: Limits,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) admin: SocketAddr,
+    pub(crate) state: PathBuf,
+    pub(crate) guard: Guard,
+    pub(crate) stop_deadline: Duration,
+}
+
+/// `[listen]`
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Listen {
+    pub(crate) http: Vec<SocketAddr>,
+    pub(crate) external_http: Vec<SocketAddr>,
+}
+
+/// `[cluster]`
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Cluster {
+    pub(crate) domain: Option<Host>,
+    pub(crate) extra_domains: Vec<Host>,
+}
+
+/// `[routing]`
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Routing {
+    pub(crate) subdomains: Subdomains,
+    pub(crate) unknown_host: UnknownHost,
+}
+
+/// The answer for a host that nobody claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnknownHost {
+    NotFound,
+    Close,
+}
+
+/// `[source.lainlet]`
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LainletSource {
+    /// `host:port`; the name is resolved at each connection.
+    pub(crate) address: String,
+    pub(crate) heartbeat: Duration,
+    pub(crate) read_timeout: Duration,
+    pub(crate) refresh: Duration,
+}
+
+/// `[engine] threads`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// As many as cores.
+    Cores,
+    Fixed(usize),
+}
+
+/// `[access_log]`
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AccessLog {
+    pub(crate) sink: AccessLogSink,
+    pub(crate) format: AccessLogFormat,
+}
+
+/// Where access log lines go.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum AccessLogSink {
+    Directory(PathBuf),
+    Stdout,
+    Off,
+}
+
+/// How an access log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AccessLogFormat {
+    Lain,
+    Json,
+}
+
+/// `[timeouts]`
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Timeouts {
+    pub(crate) connect: Duration,
+    pub(crate) request_header: Duration,
+    pub(crate) request_body: Duration,
+    pub(crate) upstream: Duration,
+    pub(crate) keep_alive: Duration,
+}
+
+/// `[limits]`; `None` is "unlimited".
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Limits {
+    pub(crate) request_head_bytes: usize,
+    pub(crate) request_headers: usize,
+    pub(crate) request_target_bytes: usize,
+    pub(crate) request_body_bytes: Option<u64>,
+    pub(crate) response_head_bytes: usize,
+    pub(crate) connections: Option<usize>,
+}
+
+/// `[guard]`
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Guard {
+    /// The share of routes or endpoints (0 to 1) that an update may take away unasked.
+    pub(crate) max_loss: f64,
+    pub(crate) grace: Duration,
+}
+
+impl Config {
+    /// Reads a file (or nothing but the environment) into a configuration; every mistake is told at once.
+    pub(crate) fn load(path: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+        let path = path.map(Path::to_owned).or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
+        let Some(path) = path else { return Self::parse(Path::new(DEFAULT_FILE), "", environment) };
+        let text = std::fs::read(&path).and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+        match text {
+            Ok(text) => Self::parse(&path, &text, environment),
+            Err(error) => Err(ConfigError::Unreadable { path, error }),
+        }
+    }
+
+    /// Parses the text of a configuration file; `path` names it in reports and anchors relative paths.
+    pub(crate) fn parse(path: &Path, text: &str, environment: &Environment) -> Result<Self, ConfigError> {
+        let raw =
+            toml::from_str(text).map_err(|error| ConfigError::Mistakes(vec![error::from_toml(&error, path, text)]))?;
+        let config = resolve::resolve(raw, path, text, environment)?;
+        if config.lainlet.is_none() && config.file.is_none() {
+            return Err(ConfigError::NoSource);
+        }
+        Ok(config)
+    }
+
+    /// Whether one of the sources is there: without any, `run` has nothing to serve.
+    pub(crate) fn sources(&self) -> Vec<String> {
+        let lainlet = self.lainlet.iter().map(|lainlet| format!("lainlet {}", lainlet.address));
+        let file = self.file.iter().map(|path| format!("file {}", path.display()));
+        lainlet.chain(file).collect()
+    }
+}
+
+/// Read when `--config` is not given, if it exists.
+pub(crate) const DEFAULT_FILE: &str = "/etc/webrouter/webrouter.toml";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+//! What each value means: raw sections and environment into a [`Config`].
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use toml::Value;
+use webrouter_routing::host::Host;
+use webrouter_routing::table::Subdomains;
+
+use super::environment::{Environment, LAIN_DOMAIN, LAINLET_ADDR, LAINLET_PORT, NGINX_LOG_PATH, NGINX_SSL_PATH};
+use super::error::{ConfigError, Mistake, Place};
+use super::leaf::{Offence, Reader, listen_address, shown};
+use super::raw::{Leaf, RawAccessLog, RawConfig, RawEngine, RawLainlet, RawLimits, RawListen, RawTimeouts};
+use super::{
+    AccessLog, AccessLogFormat, AccessLogSink, Cluster, Config, Guard, LainletSource, Limits, Listen, Routing, Threads,
+    Timeouts, UnknownHost,
+};
+
+/// Resolves a file's sections under an environment.
+pub(super) fn resolve(
+    raw: RawConfig,
+    path: &Path,
+    text: &str,
+    environment: &Environment,
+) -> Result<Config, ConfigError> {
+    let mut reader = Reader::new(path, text);
+    let mut config = sections(&mut reader, raw);
+    let mut mistakes = reader.mistakes;
+    override_by(environment, &mut config, &mut mistakes);
+    match mistakes.is_empty() {
+        true => Ok(config),
+        false => Err(ConfigError::Mistakes(mistakes)),
+    }
+}
+
+fn sections(reader: &mut Reader<'_>, raw: RawConfig) -> Config {
+    Config {
+        listen: listen(reader, raw.listen),
+        cluster: Cluster {
+            domain: reader.value(raw.cluster.domain, None, |value| host(value).map(Some)),
+            extra_domains: reader.list(raw.cluster.extra_domains, Vec::new(), "[\"example.com\"]", host),
+        },
+        routing: Routing {
+            subdomains: match reader.switch(raw.routing.subdomains, true) {
+                true => Subdomains::Follow,
+                false => Subdomains::Ignore,
+            },
+            unknown_host: reader.word(
+                raw.routing.unknown_host,
+                UnknownHost::NotFound,
+                &[("404", UnknownHost::NotFound), ("close", UnknownHost::Close)],
+            ),
+        },
+        lainlet: raw.source.lainlet.map(|raw| lainlet(reader, raw)),
+        file: raw.source.file.map(|raw| reader.path(raw.path).unwrap_or_else(|| PathBuf::from("apps.toml"))),
+        threads: engine(reader, raw.engine),
+        certificates: reader.path(raw.tls.certificates).unwrap_or_else(|| PathBuf::from("/etc/nginx/ssl")),
+        access_log: access_log(reader, raw.access_log),
+        timeouts: timeouts(reader, raw.timeouts),
+        limits: limits(reader, raw.limits),
+        trusted_proxies: reader.list(
+            raw.forwarding.trusted_proxies,
+            private_networks(),
+            "[\"10.0.0.0/8\", \"127.0.0.1\"]",
+            network,
+        ),
+        admin: reader.value(raw.admin.listen, loopback(9080), listen_address),
+        state: reader.path(raw.state.directory).unwrap_or_else(|| PathBuf::from("/var/lib/webrouter")),
+        guard: Guard {
+            max_loss: reader.value(raw.guard.max_loss, 0.5, share),
+            grace: reader.duration(raw.guard.grace, Duration::from_secs(600)),
+        },
+        stop_deadline: reader.duration(raw.stop.deadline, Duration::from_secs(30)),
+    }
+}
+
+fn listen(reader: &mut Reader<'_>, raw: RawListen) -> Listen {
+    const EXAMPLE: &str = "[\"0.0.0.0:80\"]";
+    let http_is_default = raw.http.is_none();
+    let mut http = reader.list(raw.http, Vec::new(), EXAMPLE, listen_address);
+    if http_is_default {
+        http.push(std::net::SocketAddr::from(([0, 0, 0, 0], 80)));
+    }
+    let external_http = reader.list(raw.external_http, Vec::new(), EXAMPLE, listen_address);
+    refuse_tls(reader, "https", raw.https);
+    refuse_tls(reader, "external_https", raw.external_https);
+    Listen { http, external_http }
+}
+
+fn refuse_tls(reader: &mut Reader<'_>, key: &str, leaf: Leaf) {
+    let Some(leaf) = leaf else { return };
+    if leaf.get_ref().as_array().is_none_or(|list| !list.is_empty()) {
+        let problem = "this version does not serve TLS".to_owned();
+        reader.add(leaf.span(), (problem, format!("remove `{key}`, or leave it empty: {key} = []")));
+    }
+}
+
+fn lainlet(reader: &mut Reader<'_>, raw: RawLainlet) -> LainletSource {
+    let default = default_lainlet();
+    let timeout_span = raw.read_timeout.as_ref().or(raw.heartbeat.as_ref()).map(toml::Spanned::span);
+    let source = LainletSource {
+        address: reader.value(raw.address, default.address, |value| {
+            let text = value.as_str().unwrap_or_default();
+            lainlet_address(text).ok_or_else(|| not_lainlet(&shown(value)))
+        }),
+        heartbeat: reader.duration(raw.heartbeat, default.heartbeat),
+        read_timeout: reader.duration(raw.read_timeout, default.read_timeout),
+        refresh: reader.duration(raw.refresh, default.refresh),
+    };
+    check_heartbeat(reader, &source, timeout_span);
+    source
+}
+
+/// lainlet counts heartbeats in whole seconds, and a watch that is given up before one can come never lives.
+fn check_heartbeat(reader: &mut Reader<'_>, source: &LainletSource, span: Option<Range<usize>>) {
+    let Some(span) = span else { return };
+    if source.heartbeat.subsec_nanos() != 0 {
+        let fix = "write whole seconds: heartbeat = \"5s\"".to_owned();
+        reader.add(span, (format!("lainlet cannot send a heartbeat every {:?}", source.heartbeat), fix));
+    } else if source.read_timeout <= source.heartbeat {
+        let problem = format!(
+            "read_timeout ({:?}) is not longer than heartbeat ({:?}): every watch would be given up",
+            source.read_timeout, source.heartbeat
+        );
+        reader.add(span, (problem, "make read_timeout about three times heartbeat".to_owned()));
+    }
+}
+
+fn engine(reader: &mut Reader<'_>, raw: RawEngine) -> Threads {
+    reader.value(raw.kind, (), |value| match value.as_str() {
+        Some("built-in") => Ok(()),
+        Some("tengine") => {
+            let fix = "write kind = \"built-in\", or remove the line".to_owned();
+            Err(("the Tengine engine is not in this version".to_owned(), fix))
+        }
+        _ => Err((format!("{} is not an engine", shown(value)), "write kind = \"built-in\"".to_owned())),
+    });
+    reader.value(raw.threads, Threads::Cores, |value| match value {
+        Value::String(text) if text == "cores" => Ok(Threads::Cores),
+        Value::Integer(number @ 1..=MAX_THREADS) => Ok(Threads::Fixed(usize::try_from(*number).unwrap_or(1))),
+        _ => Err((
+            format!("{} is not a number of threads", shown(value)),
+            format!("write a number from 1 to {MAX_THREADS}, or \"cores\" for one a core"),
+        )),
+    })
+}
+
+fn access_log(reader: &mut Reader<'_>, raw: RawAccessLog) -> AccessLog {
+    let span = raw.directory.as_ref().map(toml::Spanned::span);
+    let directory = reader.path(raw.directory);
+    let off = reader.switch(raw.off, false);
+    let stdout = reader.switch(raw.stdout, false);
+    if let (Some(span), true) = (span, stdout) {
+        let fix = "keep one of `directory` and `stdout = true`".to_owned();
+        reader.add(span, ("the access log goes to a directory or to stdout, not to both".to_owned(), fix));
+    }
+    let format = reader.word(
+        raw.format,
+        AccessLogFormat::Lain,
+        &[("lain", AccessLogFormat::Lain), ("json", AccessLogFormat::Json)],
+    );
+    let sink = match (off, stdout) {
+        (true, _) => AccessLogSink::Off,
+        (false, true) => AccessLogSink::Stdout,
+        (false, false) => AccessLogSink::Directory(directory.unwrap_or_else(|| PathBuf::from("/var/log/nginx"))),
+    };
+    AccessLog { sink, format }
+}
+
+fn timeouts(reader: &mut Reader<'_>, raw: RawTimeouts) -> Timeouts {
+    Timeouts {
+        connect: reader.duration(raw.connect, Duration::from_secs(5)),
+        request_header: reader.duration(raw.request_header, Duration::from_secs(60)),
+        request_body: reader.duration(raw.request_body, Duration::from_secs(60)),
+        upstream: reader.duration(raw.upstream, Duration::from_secs(900)),
+        keep_alive: reader.duration(raw.keep_alive, Duration::from_secs(65)),
+    }
+}
+
+fn limits(reader: &mut Reader<'_>, raw: RawLimits) -> Limits {
+    const KIB: usize = 1024;
+    Limits {
+        request_head_bytes: reader.size(raw.request_head_bytes, 64 * KIB, KIB, 16 * KIB * KIB),
+        request_headers: reader.size(raw.request_headers, 128, 8, 4096),
+        request_target_bytes: reader.size(raw.request_target_bytes, 16 * KIB, 256, 16 * KIB * KIB),
+        request_body_bytes: reader.limit(raw.request_body_bytes),
+        response_head_bytes: reader.size(raw.response_head_bytes, 64 * KIB, KIB, 16 * KIB * KIB),
+        connections: reader.limit(raw.connections).map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
+    }
+}
+
+fn override_by(environment: &Environment, config: &mut Config, mistakes: &mut Vec<Mistake>) {
+    let mut refuse = |name: &'static str, value: &str, (problem, fix): Offence| {
+        mistakes.push(Mistake { problem, fix, place: Place::Variable { name, value: value.to_owned() } });
+    };
+    if let Some(text) = environment.value(LAIN_DOMAIN) {
+        match host(&Value::String(text.to_owned())) {
+            Ok(domain) => config.cluster.domain = Some(domain),
+            Err(offence) => refuse(LAIN_DOMAIN, text, offence),
+        }
+    }
+    let mut address = None;
+    if let Some(text) = environment.value(LAINLET_PORT) {
+        match text.parse::<u16>().ok().filter(|port| *port != 0) {
+            Some(port) => address = Some(format!("{LAINLET_HOST}:{port}")),
+            None => {
+                let fix = "set a number from 1 to 65535".to_owned();
+                refuse(LAINLET_PORT, text, (format!("`{}` is not a port", text.escape_debug()), fix));
+            }
+        }
+    }
+    if let Some(text) = environment.value(LAINLET_ADDR) {
+        match lainlet_address(text) {
+            Some(text) => address = Some(text),
+            None => refuse(LAINLET_ADDR, text, not_lainlet(&format!("`{}`", text.escape_debug()))),
+        }
+    }
+    if let Some(address) = address {
+        config.lainlet.get_or_insert_with(default_lainlet).address = address;
+    }
+    if let Some(text) = environment.value(NGINX_SSL_PATH) {
+        config.certificates = PathBuf::from(text);
+    }
+    // A log that somebody turned off or sent to stdout has no directory to override.
+    if let (Some(text), AccessLogSink::Directory(directory)) =
+        (environment.value(NGINX_LOG_PATH), &mut config.access_log.sink)
+    {
+        *directory = PathBuf::from(text);
+    }
+}
+
+fn default_lainlet() -> LainletSource {
+    LainletSource {
+        address: format!("{LAINLET_HOST}:9001"),
+        heartbeat: Duration::from_secs(5),
+        read_timeout: Duration::from_secs(15),
+        refresh: Duration::from_secs(30),
+    }
+}
+
+/// `host:port`, also with a scheme in front or without the port, as clusters write it.
+fn lainlet_address(text: &str) -> Option<String> {
+    let text = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    if text.parse::<std::net::SocketAddr>().is_ok() {
+        return Some(text.to_owned());
+    }
+    let (name, port) = text.rsplit_once(':').unwrap_or((text, "9001"));
+    let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
+    Host::parse(name).ok().map(|name| format!("{name}:{port}"))
+}
+
+fn not_lainlet(shown: &str) -> Offence {
+    (
+        format!("{shown} is not the address of a lainlet"),
+        "write host:port, for example \"lainlet.lain:9001\"".to_owned(),
+    )
+}
+
+fn host(value: &Value) -> Result<Host, Offence> {
+    let fix = || "write a domain without scheme, port or `*`, for example \"lain.local\"".to_owned();
+    let Some(text) = value.as_str() else { return Err((format!("{} is not a domain", shown(value)), fix())) };
+    Host::parse(text).map_err(|error| (error.to_string(), fix()))
+}
+
+fn network(value: &Value) -> Result<IpNet, Offence> {
+    let text = value.as_str().unwrap_or_default();
+    let network = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+    let fix = "write an address or a network: \"10.0.0.0/8\", \"192.168.1.7\", \"fd00::/8\"";
+    network.map_err(|_| (format!("{} is neither an address nor a network", shown(value)), fix.to_owned()))
+}
+
+fn share(value: &Value) -> Result<f64, Offence> {
+    let share = match value {
+        Value::Float(share) => Some(*share),
+        Value::Integer(0) => Some(0.0),
+        Value::Integer(1) => Some(1.0),
+        _ => None,
+    };
+    let fix = "write a fraction: 0.5 lets an update take away half; 1.0 turns the guard off";
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| (format!("{} is not a share between 0 and 1", shown(value)), fix.to_owned()))
+}
+
+fn private_networks() -> Vec<IpNet> {
+    ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1/128"]
+        .iter()
+        .map(|text| text.parse().expect("a network in this source parses"))
+        .collect()
+}
+
+fn loopback(port: u16) -> std::net::SocketAddr {
+    std::net::SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+const LAINLET_HOST: &str = "lainlet.lain";
+const MAX_THREADS: i64 = 1024;

@@ -1,0 +1,159 @@
+use super::*;
+
+fn environment(pairs: &[(&str, &str)]) -> Environment {
+    Environment::from_lookup(|name| {
+        pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    })
+}
+
+fn parse(text: &str, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("webrouter.toml"), text, &environment(pairs))
+}
+
+const EXAMPLE: &str = include_str!("../../../../config/webrouter.example.toml");
+
+/// The example with its commented-out keys (`#key = …`, `#[section]`; prose has a space) switched on.
+fn example_with_everything() -> String {
+    let on = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    EXAMPLE.lines().map(|line| on(line) + "\n").collect()
+}
+
+#[test]
+fn the_example_holds_the_defaults() {
+    let example = parse(EXAMPLE, &[]).expect("the example is right");
+    let defaults = parse("[source.lainlet]", &[]).expect("defaults");
+    assert_eq!(example, defaults);
+}
+
+#[test]
+fn the_example_names_every_key() {
+    let text = example_with_everything();
+    parse(&text, &[]).expect("every key of the example is known");
+    let table: toml::Table = toml::from_str(&text).expect("TOML");
+    check_keys("", &table);
+}
+
+/// Asks the reader which keys it knows in a section, by offering one that it does not, and looks for each.
+fn check_keys(section: &str, table: &toml::Table) {
+    let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
+    let error = toml::from_str::<raw::RawConfig>(&format!("{header}zzz = 1")).expect_err("zzz is unknown");
+    let known: Vec<&str> = error.message().split('`').skip(3).step_by(2).collect();
+    let written: Vec<&str> = table.keys().map(String::as_str).collect();
+    for key in &known {
+        assert!(written.contains(key), "config/webrouter.example.toml lacks `{key}` in [{section}]");
+    }
+    for (key, value) in table {
+        if let toml::Value::Table(inner) = value {
+            let path = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
+            check_keys(&path, inner);
+        }
+    }
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let file = "[cluster]\ndomain = \"a.test\"\n[source.lainlet]\naddress = \"a:1\"\n[access_log]\ndirectory = \"/a\"";
+    let config = parse(
+        file,
+        &[("LAIN_DOMAIN", "b.test"), ("LAINLET_ADDR", "b:2"), ("NGINX_LOG_PATH", "/b"), ("NGINX_SSL_PATH", "/c")],
+    )
+    .expect("good");
+    assert_eq!(config.cluster.domain, Host::parse("b.test").ok());
+    assert_eq!(config.lainlet.expect("a lainlet").address, "b:2");
+    assert_eq!(config.access_log.sink, AccessLogSink::Directory("/b".into()));
+    assert_eq!(config.certificates, Path::new("/c"));
+}
+
+#[test]
+fn lainlet_port_alone_is_a_source() {
+    let config = parse("", &[("LAINLET_PORT", "9002"), ("LAIN_DOMAIN", "")]).expect("good");
+    assert_eq!(config.lainlet.expect("a lainlet").address, "lainlet.lain:9002");
+    assert_eq!(config.cluster.domain, None);
+}
+
+#[test]
+fn relative_paths_are_meant_from_the_file() {
+    let config =
+        Config::parse(Path::new("/etc/w/webrouter.toml"), "[source.file]\npath = \"apps.toml\"", &environment(&[]));
+    assert_eq!(config.expect("good").file, Some(PathBuf::from("/etc/w/apps.toml")));
+}
+
+#[test]
+fn without_a_source_it_says_how_to_add_one() {
+    let report = parse("", &[]).expect_err("no source").report(Colour::Plain);
+    assert!(report.contains("no source") && report.contains("[source.file]"), "{report}");
+}
+
+/// A mistake in the file: where it is reported (line:column), what is named, and the fix.
+#[track_caller]
+fn check(text: &str, place: &str, named: &str, fix: &str) {
+    let report = parse(text, &[]).expect_err(text).report(Colour::Plain);
+    assert!(report.contains(&format!("[webrouter.toml:{place}]")), "{place} is not the place in:\n{report}");
+    // The report wraps its lines.
+    let flat = report.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+    assert!(flat.contains(named), "{named:?} is not in:\n{report}");
+    assert!(flat.contains(fix), "{fix:?} is not in:\n{report}");
+}
+
+#[test]
+fn a_mistake_in_the_file_has_a_place_and_a_fix() {
+    check("[listne]\nhttp = []", "1:2", "unknown key `listne`", "did you mean `listen`?");
+    check("[listen]\nhtpp = []", "2:1", "unknown key `htpp`", "did you mean `http`?");
+    check("[listen]\nxyzzy = []", "2:1", "unknown key `xyzzy`", "remove it; known here: `http`");
+    check("[listen]\nhttp = [\"0.0.0.0:80\", \"80\"]", "2:23", "`80` is not an address", "\"0.0.0.0:80\"");
+    check("[listen]\nhttp = \"0.0.0.0:80\"", "2:8", "expected a list, found a text", "[\"0.0.0.0:80\"]");
+    check("[listen]\nhttps = [\"0.0.0.0:443\"]", "2:9", "does not serve TLS", "remove `https`");
+    check("[listen]\nexternal_https = [\"0.0.0.0:8443\"]", "2:18", "does not serve TLS", "remove `external_https`");
+    check("[listen\nhttp = []", "1:8", "unclosed table", "correct the TOML");
+    check("[engine]\nkind = \"tengine\"", "2:8", "Tengine engine is not in this version", "\"built-in\"");
+    check("[engine]\nthreads = 0", "2:11", "`0` is not a number of threads", "\"cores\"");
+    check("[timeouts]\nconnect = 5", "2:11", "`5` is not a duration", "\"5s\"");
+    check("[timeouts]\nconnect = \"5 sec\"", "2:11", "`5 sec` is not a duration", "\"5s\"");
+    check("[timeouts]\nconnect = \"0s\"", "2:11", "zero", "\"5s\"");
+    check("[limits]\nrequest_head_bytes = \"64KB\"", "2:22", "`64KB` is not a size", "\"64KiB\"");
+    check("[limits]\nrequest_head_bytes = 1", "2:22", "`1` is out of range", "from 1024 to");
+    check("[limits]\nconnections = \"many\"", "2:15", "`many` is not a size", "\"unlimited\"");
+    check("[routing]\nunknown_host = \"clsoe\"", "2:16", "`clsoe` is not a known value", "did you mean `close`?");
+    check("[routing]\nsubdomains = \"yes\"", "2:14", "`yes` is neither true nor false", "write true or false");
+    check("[cluster]\ndomain = \"*.lain\"", "2:10", "`*.lain`", "without scheme, port or `*`");
+    check("[access_log]\nformat = \"jsn\"", "2:10", "`jsn` is not a known value", "did you mean `json`?");
+    check("[access_log]\nstdout = true\ndirectory = \"/x\"", "3:13", "not to both", "keep one");
+    check(
+        "[forwarding]\ntrusted_proxies = [\"10.0.0.0/33\"]",
+        "2:20",
+        "neither an address nor a network",
+        "10.0.0.0/8",
+    );
+    check("[guard]\nmax_loss = 50", "2:12", "`50` is not a share", "0.5");
+    check("[source.lainlet]\naddress = \"lainlet:x\"", "2:11", "not the address of a lainlet", "lainlet.lain:9001");
+    check("[source.lainlet]\nheartbeat = \"20s\"", "2:13", "not longer than heartbeat", "three times");
+    check("[source.lainlet]\nheartbeat = \"500ms\"", "2:13", "heartbeat every 500ms", "whole seconds");
+    check("[source.fil]\npath = \"x\"", "1:9", "unknown key `fil`", "did you mean `file`?");
+    check("[admin]\nlisten = 9080", "2:10", "not an address to listen at", "ip:port");
+    check("[state]\ndirectory = 1", "2:13", "`1` is not a path", "write a path as text");
+    check("listen = 1", "1:10", "invalid type", "[section]");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let text = "[timeouts]\nconnect = 5\nupstream = true\n[admin]\nlisten = \"x\"";
+    let report = parse(text, &[("LAINLET_PORT", "tcp://1")]).expect_err("mistakes").report(Colour::Plain);
+    for part in ["webrouter.toml:2:11", "webrouter.toml:3:12", "webrouter.toml:5:10", "LAINLET_PORT=\"tcp://1\""] {
+        assert!(report.contains(part), "{part} is not in:\n{report}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_environment_names_the_variable() {
+    for (name, value, fix) in [
+        ("LAIN_DOMAIN", "http://x", "without scheme"),
+        ("LAINLET_ADDR", "a b", "host:port"),
+        ("LAINLET_PORT", "0", "from 1 to 65535"),
+    ] {
+        let report = parse("[source.lainlet]", &[(name, value)]).expect_err(name).report(Colour::Plain);
+        assert!(report.contains(&format!("{name}={value:?}")) && report.contains(fix), "{report}");
+    }
+}
