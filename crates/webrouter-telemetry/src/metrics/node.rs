@@ -1,0 +1,138 @@
+//! What is told by others than the cores: the table, the sources, the access log, the process.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use super::number::Durations;
+use crate::access_log::Losses;
+
+/// How large the table in force is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TableSize {
+    /// The snapshot's number.
+    pub generation: u64,
+    /// Its routes.
+    pub routes: u64,
+    /// Its procs.
+    pub procs: u64,
+    /// Endpoints of all its upstreams.
+    pub endpoints: u64,
+}
+
+/// How a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceHealth {
+    /// Whether it is connected, or its file readable.
+    pub connected: bool,
+    /// When it last said something.
+    pub last_news: Option<SystemTime>,
+}
+
+impl SourceHealth {
+    pub(super) fn news_age(&self) -> Option<Duration> {
+        self.last_news.map(|at| at.elapsed().unwrap_or_default())
+    }
+}
+
+/// Gauges that are set when something changes.
+#[derive(Debug)]
+pub struct NodeMetrics {
+    started: SystemTime,
+    state: Mutex<State>,
+    applies: Durations,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    table: TableSize,
+    rejections: BTreeMap<&'static str, u64>,
+    sources: BTreeMap<String, SourceHealth>,
+    hold: bool,
+    losses: Option<Arc<Losses>>,
+}
+
+impl Default for NodeMetrics {
+    fn default() -> Self {
+        Self { started: SystemTime::now(), state: Mutex::default(), applies: Durations::default() }
+    }
+}
+
+impl NodeMetrics {
+    /// The table in force changed.
+    pub fn set_table(&self, size: TableSize) {
+        self.with(|state| state.table = size);
+    }
+
+    /// The rejections in force, one kind per rejection; a kind that is no longer there becomes 0.
+    pub fn set_rejections(&self, kinds: impl IntoIterator<Item = &'static str>) {
+        self.with(|state| {
+            state.rejections.values_mut().for_each(|count| *count = 0);
+            kinds.into_iter().for_each(|kind| *state.rejections.entry(kind).or_default() += 1);
+        });
+    }
+
+    /// A source, by its configured name, changed.
+    pub fn set_source(&self, name: &str, health: SourceHealth) {
+        self.with(|state| match state.sources.get_mut(name) {
+            Some(known) => *known = health,
+            None => drop(state.sources.insert(name.to_owned(), health)),
+        });
+    }
+
+    /// The guard holds an update back, or no longer.
+    pub fn set_hold(&self, hold: bool) {
+        self.with(|state| state.hold = hold);
+    }
+
+    /// The access log whose losses are shown.
+    pub fn set_access_log(&self, losses: Arc<Losses>) {
+        self.with(|state| state.losses = Some(losses));
+    }
+
+    /// How long it takes from a contribution to its snapshot in force; one task observes.
+    pub fn applies(&self) -> &Durations {
+        &self.applies
+    }
+
+    /// When the process started.
+    pub fn started(&self) -> SystemTime {
+        self.started
+    }
+
+    pub(super) fn start_time_seconds(&self) -> u64 {
+        self.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+    }
+
+    pub(super) fn table(&self) -> TableSize {
+        self.with(|state| state.table)
+    }
+
+    pub(super) fn rejections(&self) -> BTreeMap<&'static str, u64> {
+        self.with(|state| state.rejections.clone())
+    }
+
+    pub(super) fn sources(&self) -> Vec<(String, SourceHealth)> {
+        self.with(|state| state.sources.iter().map(|(name, health)| (name.clone(), *health)).collect())
+    }
+
+    pub(super) fn hold(&self) -> bool {
+        self.with(|state| state.hold)
+    }
+
+    pub(super) fn losses(&self) -> Option<Arc<Losses>> {
+        self.with(|state| state.losses.clone())
+    }
+
+    fn with<T>(&self, use_state: impl FnOnce(&mut State) -> T) -> T {
+        use_state(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Resident memory, from `/proc/self/status` (proc_pid_status(5)); `None` where there is none.
+pub(super) fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
