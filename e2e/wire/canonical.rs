@@ -1,0 +1,149 @@
+//! Messages in the form in which they are compared: what the router may choose is taken out, all else is exact.
+//!
+//! Free for the router: where framing, connection and its own fields stand in the head, the date, chunk boundaries.
+
+use std::collections::BTreeSet;
+
+use webrouter_testkit::{Body, Field, Framing, Head, decode_body, head_length, latin1};
+
+/// A message to compare; `Debug` is what a failing case prints.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Canonical {
+    start_line: String,
+    /// End-to-end fields, in order.
+    fields: Vec<Field>,
+    /// Framing, connection management and the router's own fields, in no order.
+    free: BTreeSet<Field>,
+    body: String,
+    trailers: Vec<Field>,
+    /// What follows the message: the bytes of a tunnel.
+    rest: String,
+}
+
+/// Which side of the router wrote the message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Request,
+    Response,
+    ResponseToHead,
+}
+
+impl Canonical {
+    /// Reads a whole message.
+    pub(crate) fn parse(bytes: &[u8], kind: Kind) -> Result<Canonical, String> {
+        let length = head_length(bytes).ok_or_else(|| format!("no head in {:?}", latin1(bytes)))?;
+        let head = Head::parse(&bytes[..length])?;
+        let framing = match kind {
+            Kind::Request => head.request_framing(),
+            Kind::Response => head.response_framing(false),
+            Kind::ResponseToHead => Framing::None,
+        };
+        let rest = &bytes[length..];
+        match decode_body(framing, rest, true) {
+            Body::Whole { content, trailers, used } => Ok(Canonical::new(head, &content, trailers, &rest[used..])),
+            Body::Partial(_) => Err(format!("incomplete: {:?}", latin1(bytes))),
+            Body::Broken(why) => Err(why),
+        }
+    }
+
+    /// From parts that were read already.
+    pub(crate) fn new(head: Head, body: &[u8], trailers: Vec<Field>, rest: &[u8]) -> Canonical {
+        let (mut fields, mut free) = (Vec::new(), BTreeSet::new());
+        for (name, value) in head.fields {
+            let lower = name.to_ascii_lowercase();
+            match lower.as_str() {
+                "date" => {}
+                "connection" | "transfer-encoding" => {
+                    free.insert((lower, value.to_ascii_lowercase()));
+                }
+                _ if FREE.contains(&lower.as_str()) => {
+                    // Two fields of one name must not become one.
+                    let mut field = (lower, value);
+                    while !free.insert(field.clone()) {
+                        field.1.push_str(" (again)");
+                    }
+                }
+                "host" => fields.push(("Host".to_owned(), value)),
+                _ => fields.push((name, value)),
+            }
+        }
+        let (body, rest) = (latin1(body), latin1(rest));
+        Canonical { start_line: head.start_line, fields, free, body, trailers, rest }
+    }
+
+    /// The difference to what was expected, `{any}` matching every value.
+    pub(crate) fn differs(&self, expected: &Canonical) -> Option<String> {
+        let mut actual = self.free.clone();
+        let mut missing = Vec::new();
+        for wanted in &expected.free {
+            let found = actual.iter().find(|field| same(field, wanted)).cloned();
+            match found {
+                Some(field) => {
+                    actual.remove(&field);
+                }
+                None => missing.push(wanted),
+            }
+        }
+        let mut parts = Vec::new();
+        if !missing.is_empty() {
+            parts.push(format!("missing {missing:?}"));
+        }
+        if !actual.is_empty() {
+            parts.push(format!("unexpected {actual:?}"));
+        }
+        let mut compare = |what: &str, actual: &dyn std::fmt::Debug, expected: &dyn std::fmt::Debug| {
+            let (actual, expected) = (format!("{actual:?}"), format!("{expected:?}"));
+            if actual != expected {
+                parts.push(format!("{what} is {} not {}", short(&actual), short(&expected)));
+            }
+        };
+        compare("start line", &self.start_line, &expected.start_line);
+        compare("fields", &self.fields, &expected.fields);
+        compare("body", &self.body, &expected.body);
+        compare("trailers", &self.trailers, &expected.trailers);
+        compare("rest", &self.rest, &expected.rest);
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+}
+
+/// Replaces `{ours}` and `{ours:target}` by the fields the router adds for a direct client on loopback.
+pub(crate) fn expand_ours(request: &[u8]) -> Vec<u8> {
+    let text = latin1(request);
+    let Some(start) = text.find("{ours") else { return request.to_vec() };
+    let length = text[start..].find('}').expect("a closed placeholder") + 1;
+    let placeholder = &text[start..start + length];
+    let target = match placeholder.strip_prefix("{ours:") {
+        Some(target) => target.trim_end_matches('}'),
+        None => text.split(' ').nth(1).unwrap_or_default(),
+    };
+    let host = text.split("\r\n").find_map(|line| line.strip_prefix("Host: ")).unwrap_or_default();
+    let ours = format!(
+        "X-Real-IP: 127.0.0.1\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n\
+         X-Forwarded-Host: {host}\r\nX-Original-URI: {target}\r\nREQUEST_URI: {target}\r\n\
+         traceparent: {{any}}\r\nX-Request-Id: {{any}}\r\n"
+    );
+    let text = format!("{}{ours}{}", &text[..start], &text[start + length..]);
+    text.chars().map(|c| u8::try_from(u32::from(c)).expect("Latin-1")).collect()
+}
+
+fn same(actual: &Field, expected: &Field) -> bool {
+    actual.0 == expected.0 && (expected.1 == "{any}" && !actual.1.is_empty() || actual.1 == expected.1)
+}
+
+fn short(text: &str) -> String {
+    if text.len() < 700 { text.to_owned() } else { format!("{:.300}… ({} characters)", text, text.len()) }
+}
+
+/// Fields whose place in the head is the router's choice.
+const FREE: [&str; 10] = [
+    "content-length",
+    "upgrade",
+    "x-real-ip",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-original-uri",
+    "request_uri",
+    "traceparent",
+    "x-request-id",
+];
