@@ -1,1 +1,32 @@
-//! The built-in data plane.
+//! The built-in data plane. The life of a request, each step one file:
+//!
+//! ```text
+//! listener ─► connection ─► exchange: http1::head ─► request ─► (table) ─► forward ─► upstream::{balance,pool,connect}
+//!                                                                  │           headers · body · upgrade
+//!                                                              response (pages, redirects) ─► access log, metrics
+//! ```
+//!
+//! One thread per core, each with its own listeners, pools and buffers; all they share is the pointer to the snapshot.
+//! The request path waits for no discovery, no admin, no disk.
+
+mod body;
+mod clients;
+mod config;
+mod connection;
+mod core;
+mod deadline;
+mod error;
+mod exchange;
+mod forward;
+mod headers;
+pub mod http1;
+mod listener;
+mod request;
+mod response;
+mod server;
+mod upgrade;
+mod upstream;
+
+pub use config::{Limits, ListenerConfig, ProxyConfig, Scope, Timeouts, UnknownHost};
+pub use listener::{BindError, Listeners, bind};
+pub use server::{Proxy, StartError, StopReport, start};

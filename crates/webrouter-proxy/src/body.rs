@@ -1,0 +1,214 @@
+//! Bodies in flight: from one connection to another, in constant memory, framed anew.
+
+use bytes::BufMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::Instant;
+
+use crate::deadline::{Deadline, Expired};
+use crate::http1::body::{ChunkDecoder, ChunkError, ChunkSize, encode_end};
+use crate::http1::head::Framing;
+
+/// What is left of a body, and how it is written on.
+#[derive(Debug)]
+pub(crate) struct Body {
+    source: Source,
+    sink: Sink,
+    /// Bytes of body that came in.
+    received: u64,
+    /// Bytes of body that went out.
+    pub(crate) sent: u64,
+    limit: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Done,
+    Length(u64),
+    Chunked(ChunkDecoder),
+    UntilClose,
+}
+
+/// How a body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sink {
+    /// As it is: its length was told, or the connection's end is the body's.
+    Plain,
+    Chunked,
+}
+
+/// Why a body did not go through.
+#[derive(Debug)]
+pub(crate) enum BodyError {
+    /// The sender stopped before the end, or its connection broke.
+    ReadCut,
+    ReadTimeout,
+    /// The receiver closed its connection.
+    WriteFailed,
+    WriteTimeout,
+    Malformed(ChunkError),
+    OverLimit,
+}
+
+impl From<ChunkError> for BodyError {
+    fn from(error: ChunkError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+/// How long each side may stand still.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) read: std::time::Duration,
+    pub(crate) write: std::time::Duration,
+}
+
+impl Body {
+    pub(crate) fn new(framing: Framing, sink: Sink, limit: Option<u64>) -> Self {
+        let source = match framing {
+            Framing::None | Framing::Length(0) => Source::Done,
+            Framing::Length(length) => Source::Length(length),
+            Framing::Chunked => Source::Chunked(ChunkDecoder::default()),
+            Framing::UntilClose => Source::UntilClose,
+        };
+        Self { source, sink, received: 0, sent: 0, limit }
+    }
+
+    /// Whether the whole body has been taken in.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.source, Source::Done)
+    }
+
+    /// Takes the body's bytes that are at hand already and writes them to `out`; says how many were the body's.
+    pub(crate) fn absorb(&mut self, raw: &mut [u8], out: &mut Vec<u8>) -> Result<usize, BodyError> {
+        let (data, consumed) = self.decode(raw)?;
+        let body = raw.get(..data).unwrap_or_default();
+        match self.sink {
+            Sink::Plain => out.extend_from_slice(body),
+            Sink::Chunked if data > 0 => {
+                out.extend_from_slice(ChunkSize::new(data).as_bytes());
+                out.extend_from_slice(body);
+                out.extend_from_slice(b"\r\n");
+            }
+            Sink::Chunked => {}
+        }
+        self.write_end(out)?;
+        Ok(consumed)
+    }
+
+    /// Moves the rest of the body; bytes after its end are left in `buffer`.
+    pub(crate) async fn relay(
+        &mut self,
+        reader: &mut ReadHalf<'_>,
+        writer: &mut WriteHalf<'_>,
+        buffer: &mut Vec<u8>,
+        patience: Patience,
+        deadline: &mut Deadline,
+    ) -> Result<(), BodyError> {
+        let mut room = FIRST_READ;
+        while !self.is_done() {
+            buffer.clear();
+            buffer.resize(GAP, 0);
+            buffer.reserve(room + LINE_END);
+            let at = Instant::now() + patience.read;
+            let mut window = (&mut *buffer).limit(room);
+            match deadline.until(at, reader.read_buf(&mut window)).await {
+                Err(Expired) => return Err(BodyError::ReadTimeout),
+                Ok(Ok(0)) if matches!(self.source, Source::UntilClose) => self.source = Source::Done,
+                Ok(Ok(0)) | Ok(Err(_)) => return Err(BodyError::ReadCut),
+                Ok(Ok(read)) if read == room => room = (room * 2).min(LARGEST_READ),
+                Ok(Ok(_)) => {}
+            }
+            let raw = buffer.get_mut(GAP..).unwrap_or_default();
+            let (data, consumed) = self.decode(raw)?;
+            let leftover = buffer.get(GAP + consumed..).unwrap_or_default().to_vec();
+            buffer.truncate(GAP + data);
+            let start = self.frame(data, buffer)?;
+            let framed = buffer.get(start..).unwrap_or_default();
+            write_all(writer, framed, patience.write, deadline).await?;
+            if self.is_done() {
+                *buffer = leftover;
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns the data after the gap into what is written, and says where that begins.
+    fn frame(&mut self, data: usize, buffer: &mut Vec<u8>) -> Result<usize, BodyError> {
+        let mut start = GAP;
+        if self.sink == Sink::Chunked && data > 0 {
+            let size = ChunkSize::new(data);
+            start = GAP - size.as_bytes().len();
+            buffer.get_mut(start..GAP).unwrap_or_default().copy_from_slice(size.as_bytes());
+            buffer.extend_from_slice(b"\r\n");
+        }
+        self.write_end(buffer)?;
+        Ok(start)
+    }
+
+    fn write_end(&mut self, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        if self.sink == Sink::Plain {
+            return Ok(());
+        }
+        match &self.source {
+            Source::Done => encode_end(b"", out)?,
+            Source::Chunked(decoder) if decoder.is_done() => encode_end(decoder.trailers(), out)?,
+            _ => return Ok(()),
+        }
+        self.source = Source::Done;
+        self.sink = Sink::Plain;
+        Ok(())
+    }
+
+    /// Takes body bytes to the front of `raw`: (how many, how many bytes were used up).
+    fn decode(&mut self, raw: &mut [u8]) -> Result<(usize, usize), BodyError> {
+        let (data, consumed) = match &mut self.source {
+            Source::Done => (0, 0),
+            Source::Length(left) => {
+                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(raw.len());
+                *left -= here as u64;
+                if *left == 0 {
+                    self.source = Source::Done;
+                }
+                (here, here)
+            }
+            Source::Chunked(decoder) => {
+                let decoded = decoder.decode(raw)?;
+                if decoded.done && self.sink == Sink::Plain {
+                    self.source = Source::Done;
+                }
+                (decoded.data, decoded.consumed)
+            }
+            Source::UntilClose => (raw.len(), raw.len()),
+        };
+        self.received += data as u64;
+        self.sent += data as u64;
+        match self.limit {
+            Some(limit) if self.received > limit => Err(BodyError::OverLimit),
+            _ => Ok((data, consumed)),
+        }
+    }
+}
+
+/// Writes everything; each write that moves bytes starts the patience anew.
+pub(crate) async fn write_all(
+    writer: &mut WriteHalf<'_>,
+    mut bytes: &[u8],
+    patience: std::time::Duration,
+    deadline: &mut Deadline,
+) -> Result<(), BodyError> {
+    while !bytes.is_empty() {
+        match deadline.until(Instant::now() + patience, writer.write(bytes)).await {
+            Err(Expired) => return Err(BodyError::WriteTimeout),
+            Ok(Ok(0)) | Ok(Err(_)) => return Err(BodyError::WriteFailed),
+            Ok(Ok(written)) => bytes = bytes.get(written..).unwrap_or_default(),
+        }
+    }
+    Ok(())
+}
+
+/// Room before the data for a chunk's size line.
+const GAP: usize = 18;
+const LINE_END: usize = 2;
+const FIRST_READ: usize = 16 * 1024;
+const LARGEST_READ: usize = 512 * 1024;

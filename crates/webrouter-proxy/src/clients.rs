@@ -1,0 +1,91 @@
+//! The client connections of one core: counted, and told when the core stops.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+
+/// Every open client connection of a core.
+pub(crate) struct Clients {
+    idle: RefCell<HashMap<u64, Waker, foldhash::fast::RandomState>>,
+    open: Cell<usize>,
+    next: Cell<u64>,
+    stopping: Cell<bool>,
+    /// Of all cores together.
+    total: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+/// One open connection; counted until it is dropped.
+pub(crate) struct Presence {
+    core: Rc<crate::core::Core>,
+    id: u64,
+    waiting: Cell<bool>,
+}
+
+impl Clients {
+    pub(crate) fn new(total: Arc<AtomicUsize>, limit: Option<usize>) -> Self {
+        Self {
+            idle: RefCell::default(),
+            open: Cell::default(),
+            next: Cell::default(),
+            stopping: Cell::default(),
+            total,
+            limit: limit.unwrap_or(usize::MAX),
+        }
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.open.get()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Ends idle connections now, and the others after their request.
+    pub(crate) fn stop(&self) {
+        self.stopping.set(true);
+        self.idle.borrow_mut().drain().for_each(|(_, waker)| waker.wake());
+    }
+}
+
+impl Presence {
+    /// Counts a connection in; `None` when there are too many.
+    pub(crate) fn enter(core: &Rc<crate::core::Core>) -> Option<Self> {
+        let clients = &core.clients;
+        if clients.total.fetch_add(1, Ordering::Relaxed) >= clients.limit {
+            clients.total.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        clients.open.set(clients.open.get() + 1);
+        clients.next.set(clients.next.get() + 1);
+        core.metrics.connections_accepted.increment();
+        core.metrics.connections_open.increment();
+        Some(Self { core: Rc::clone(core), id: clients.next.get(), waiting: Cell::new(false) })
+    }
+
+    /// Ready when the core stops; to be asked only between requests.
+    pub(crate) fn poll_stop(&self, context: &Context<'_>) -> Poll<()> {
+        let clients = &self.core.clients;
+        if clients.stopping.get() {
+            return Poll::Ready(());
+        }
+        if !self.waiting.replace(true) {
+            clients.idle.borrow_mut().insert(self.id, context.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let clients = &self.core.clients;
+        clients.idle.borrow_mut().remove(&self.id);
+        clients.total.fetch_sub(1, Ordering::Relaxed);
+        clients.open.set(clients.open.get() - 1);
+        self.core.metrics.connections_open.decrement();
+    }
+}

@@ -1,0 +1,107 @@
+//! What the data plane is told at start.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// Everything the data plane needs besides its table.
+#[derive(Debug, Clone)]
+pub struct ProxyConfig {
+    /// Where to listen.
+    pub listeners: Vec<ListenerConfig>,
+    /// How many cores serve; each has its own thread, listeners and pools.
+    pub threads: usize,
+    /// Time-outs.
+    pub timeouts: Timeouts,
+    /// Limits.
+    pub limits: Limits,
+    /// Peers whose `X-Forwarded-*` fields count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What a request for a host that nobody claims gets.
+    pub unknown_host: UnknownHost,
+}
+
+/// One listening address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenerConfig {
+    /// Address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Which hosts answer on it.
+    pub scope: Scope,
+}
+
+/// Which hosts answer on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Every host.
+    All,
+    /// Hosts that are not internal to the cluster.
+    External,
+}
+
+/// How long the proxy waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// For a connection to an endpoint.
+    pub connect: Duration,
+    /// For a whole request head, from its first byte; 408 past it.
+    pub request_header: Duration,
+    /// Between two reads of a request's body; 408 past it.
+    pub request_body: Duration,
+    /// Between two reads from, or writes to, an endpoint; 504 past it.
+    pub upstream: Duration,
+    /// For the next request on an idle connection.
+    pub keep_alive: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            request_header: Duration::from_secs(60),
+            request_body: Duration::from_secs(60),
+            upstream: Duration::from_secs(900),
+            keep_alive: Duration::from_secs(65),
+        }
+    }
+}
+
+/// How much the proxy takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of a request head; 431 past it.
+    pub request_head_bytes: usize,
+    /// Fields of a request or response head; 431 or 502 past it.
+    pub request_headers: usize,
+    /// Bytes of a request target; 414 past it.
+    pub request_target_bytes: usize,
+    /// Bytes of a request body, `None` for any number; 413 past it.
+    pub request_body_bytes: Option<u64>,
+    /// Bytes of a response head; 502 past it.
+    pub response_head_bytes: usize,
+    /// Client connections, all cores together, `None` for any number; 503 past it.
+    pub connections: Option<usize>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_head_bytes: 64 * 1024,
+            request_headers: 128,
+            request_target_bytes: 16 * 1024,
+            request_body_bytes: None,
+            response_head_bytes: 64 * 1024,
+            connections: None,
+        }
+    }
+}
+
+/// What a request for a host that nobody claims gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownHost {
+    /// An answer: 404.
+    NotFound,
+    /// No answer: the connection is closed.
+    Close,
+}

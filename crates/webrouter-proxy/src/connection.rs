@@ -1,0 +1,106 @@
+//! One client connection: requests one after another, and nothing held in between.
+
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::task::Poll;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use webrouter_telemetry::metrics::Limit;
+
+use crate::clients::Presence;
+use crate::config::Scope;
+use crate::core::Core;
+use crate::deadline::Deadline;
+use crate::exchange::{self, Next};
+
+/// The client's side of a connection.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: IpAddr,
+    pub(crate) scope: Scope,
+    pub(crate) deadline: Deadline,
+}
+
+enum Wake {
+    Readable,
+    Over,
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(core: Rc<Core>, stream: TcpStream, peer: SocketAddr, scope: Scope) {
+    let Some(presence) = Presence::enter(&core) else {
+        core.metrics.refused(Limit::Connections);
+        return refuse(stream).await;
+    };
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let mut client = Client { stream, peer: peer.ip().to_canonical(), scope, deadline: Deadline::new() };
+    while let Wake::Readable = wait(&core, &presence, &mut client).await {
+        if let Next::Close = Box::pin(serve_requests(&core, &mut client)).await {
+            return;
+        }
+    }
+}
+
+/// Serves the requests that are there; what they need is held until the connection is idle again.
+async fn serve_requests(core: &Rc<Core>, client: &mut Client) -> Next {
+    let mut scratch = core.take_scratch();
+    let next = loop {
+        match exchange::run(core, client, &mut scratch).await {
+            Next::Pipelined => {}
+            next => break next,
+        }
+    };
+    core.put_scratch(scratch);
+    if matches!(next, Next::Linger) {
+        linger(client).await;
+        return Next::Close;
+    }
+    next
+}
+
+/// Waits between two requests, holding no buffer.
+async fn wait(core: &Core, presence: &Presence, client: &mut Client) -> Wake {
+    let at = Instant::now() + core.config.timeouts.keep_alive;
+    let stream = &client.stream;
+    let woken = poll_fn(|context| match stream.poll_read_ready(context) {
+        Poll::Ready(Ok(())) => Poll::Ready(Wake::Readable),
+        Poll::Ready(Err(_)) => Poll::Ready(Wake::Over),
+        Poll::Pending => presence.poll_stop(context).map(|()| Wake::Over),
+    });
+    client.deadline.until(at, woken).await.unwrap_or(Wake::Over)
+}
+
+/// Closes so that the client reads our last answer: a close with unread bytes would reset the connection and could
+/// take the answer with it (RFC 9112 §9.6).
+async fn linger(client: &mut Client) {
+    let at = Instant::now() + LINGER;
+    let Client { stream, deadline, .. } = client;
+    let drained = async {
+        stream.shutdown().await?;
+        let mut sink = vec![0; 4096];
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            match stream.read(&mut sink).await? {
+                0 => break,
+                read => left = left.saturating_sub(read),
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    let _ = deadline.until(at, drained).await;
+}
+
+async fn refuse(mut stream: TcpStream) {
+    let answer =
+        b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+    let _ = stream.try_write(answer);
+    let _ = stream.shutdown().await;
+}
+
+const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
+const LINGER_BYTES: usize = 1024 * 1024;

@@ -1,0 +1,135 @@
+//! One core: its view of the table, its upstreams, its buffers. Nothing here is shared with another core but the
+//! pointer to the snapshot.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::{ArcSwap, Cache};
+use tokio::time::Instant;
+use webrouter_routing::route::{Upstream, UpstreamId};
+use webrouter_routing::snapshot::{Generation, Snapshot};
+use webrouter_telemetry::access_log::{AccessLog, CoreLog};
+use webrouter_telemetry::metrics::CoreMetrics;
+
+use crate::clients::Clients;
+use crate::config::ProxyConfig;
+use crate::exchange::Scratch;
+use crate::upstream::UpstreamState;
+
+/// The table as a request sees it: loaded once, kept to the request's end.
+pub(crate) type LiveTable = Rc<Arc<Snapshot>>;
+
+/// What one thread serves with.
+pub(crate) struct Core {
+    pub(crate) config: Arc<ProxyConfig>,
+    pub(crate) metrics: Arc<CoreMetrics>,
+    pub(crate) access_log: AccessLog,
+    pub(crate) log: RefCell<CoreLog>,
+    pub(crate) clients: Clients,
+    table: RefCell<(Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>, LiveTable)>,
+    upstreams: RefCell<HashMap<UpstreamId, Rc<UpstreamState>, foldhash::fast::RandomState>>,
+    swept: Cell<Generation>,
+    scratches: RefCell<Vec<Box<Scratch>>>,
+    random: RefCell<fastrand::Rng>,
+    date: RefCell<(Option<Instant>, Vec<u8>)>,
+}
+
+impl Core {
+    pub(crate) fn new(
+        config: Arc<ProxyConfig>,
+        snapshots: Arc<ArcSwap<Snapshot>>,
+        metrics: Arc<CoreMetrics>,
+        access_log: AccessLog,
+        clients: Clients,
+    ) -> Self {
+        let mut cache = Cache::new(snapshots);
+        let table = Rc::new(Arc::clone(cache.load()));
+        Self {
+            config,
+            metrics,
+            log: RefCell::new(access_log.core()),
+            access_log,
+            clients,
+            table: RefCell::new((cache, table)),
+            upstreams: RefCell::default(),
+            swept: Cell::default(),
+            scratches: RefCell::default(),
+            random: RefCell::new(fastrand::Rng::new()),
+            date: RefCell::default(),
+        }
+    }
+
+    /// The table in force at this moment.
+    pub(crate) fn table(&self) -> LiveTable {
+        let (cache, table) = &mut *self.table.borrow_mut();
+        let newest = cache.load();
+        if !Arc::ptr_eq(newest, table) {
+            *table = Rc::new(Arc::clone(newest));
+        }
+        Rc::clone(table)
+    }
+
+    /// What this core knows of an upstream.
+    pub(crate) fn upstream(&self, upstream: &Upstream) -> Rc<UpstreamState> {
+        let mut upstreams = self.upstreams.borrow_mut();
+        let state = upstreams.entry(upstream.id).or_insert_with(|| {
+            let metrics = self.metrics.upstream(upstream.id.0, &upstream.name);
+            Rc::new(UpstreamState::new(upstream, metrics, self.random.borrow_mut().usize(..)))
+        });
+        Rc::clone(state)
+    }
+
+    pub(crate) fn random_id(&self) -> (u128, u64) {
+        let mut random = self.random.borrow_mut();
+        (random.u128(..), random.u64(..))
+    }
+
+    pub(crate) fn take_scratch(&self) -> Box<Scratch> {
+        self.scratches.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(crate) fn put_scratch(&self, mut scratch: Box<Scratch>) {
+        let mut scratches = self.scratches.borrow_mut();
+        if scratches.len() < MAX_SCRATCHES {
+            scratch.shrink();
+            scratches.push(scratch);
+        }
+    }
+
+    /// Lets the current HTTP date (RFC 9110 §5.6.7) be read; it is made once a second.
+    pub(crate) fn with_date<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
+        let (made, text) = &mut *self.date.borrow_mut();
+        if made.is_none_or(|made| made.elapsed() >= Duration::from_secs(1)) {
+            *made = Some(Instant::now());
+            *text = httpdate::fmt_http_date(SystemTime::now()).into_bytes();
+        }
+        read(text)
+    }
+
+    /// What has to be done once a second: idle connections looked after, gone upstreams forgotten, the log flushed.
+    pub(crate) fn housekeep(&self) {
+        let table = self.table();
+        let mut idle = 0;
+        self.upstreams.borrow_mut().retain(|id, state| {
+            let in_force = table.proc(&state.proc).filter(|proc| proc.upstream.id == *id);
+            idle += state.pool.sweep(in_force.map_or(&[], |proc| &proc.upstream.endpoints));
+            if in_force.is_none() {
+                self.metrics.forget(id.0);
+            }
+            in_force.is_some()
+        });
+        self.metrics.upstream_idle.set(i64::try_from(idle).unwrap_or(i64::MAX));
+        self.swept.set(table.generation());
+        self.log.borrow_mut().flush();
+    }
+
+    /// Whether there is a table whose departed endpoints still have idle connections here.
+    pub(crate) fn table_changed(&self) -> bool {
+        self.table().generation() != self.swept.get()
+    }
+}
+
+const MAX_SCRATCHES: usize = 256;

@@ -1,0 +1,196 @@
+//! What goes wrong with a request, whose fault it is, and the one place that says what follows from it.
+
+use webrouter_routing::path::PathError;
+use webrouter_telemetry::cause::Cause;
+
+use crate::http1::body::ChunkError;
+use crate::http1::head::HeadError;
+
+/// Why a request ends without the answer of an app.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProxyError {
+    #[error("{0}")]
+    BadRequest(#[from] BadRequest),
+    #[error("nothing is served at this host")]
+    UnknownHost,
+    /// An internal host was asked for on an external listener; to the client there is no such host.
+    #[error("nothing is served at this host")]
+    OutOfScope,
+    #[error("nothing is served at this path")]
+    NoPath,
+    #[error("the app {app} has no endpoint at the moment")]
+    NoEndpoint { app: String },
+    #[error("no endpoint of the app {app} took the connection")]
+    Unreachable { app: String, cause: Cause },
+    #[error("the endpoint closed the connection before it answered")]
+    UpstreamClosed,
+    #[error("the connection to the endpoint broke before it answered")]
+    UpstreamReset,
+    #[error("the endpoint did not answer in time")]
+    UpstreamTimeout,
+    #[error("the endpoint's answer is not HTTP: {0}")]
+    BadResponse(#[from] BadResponse),
+    /// The response had begun; it is cut, as the upstream's was.
+    #[error("the endpoint's answer was cut short")]
+    BodyCut,
+    #[error("the client went away")]
+    ClientClosed,
+    #[error("the request head did not arrive in time")]
+    ClientHeadTimeout,
+    #[error("the request body did not arrive in time")]
+    ClientBodyTimeout,
+    #[error("the client did not take the answer in time")]
+    ClientWriteTimeout,
+}
+
+/// Why a request cannot be served whatever the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadRequest {
+    #[error("{0}")]
+    Head(HeadError),
+    #[error("the body is malformed: {0}")]
+    Body(ChunkError),
+    #[error("the request target is malformed")]
+    Target,
+    #[error("{0}")]
+    Path(PathError),
+    #[error("the Host field is not a host name with an optional port")]
+    Host,
+    #[error("the authority of the target is not the one of the Host field")]
+    AuthorityDisagrees,
+    #[error("this method is not allowed")]
+    Method,
+    #[error("the expectation is unknown; only 100-continue is")]
+    Expectation,
+    #[error("the request head is too large")]
+    HeadTooLarge,
+    #[error("the request target is too long")]
+    TargetTooLong,
+    #[error("the request body is too large")]
+    BodyTooLarge,
+}
+
+/// Why an endpoint's answer cannot be passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadResponse {
+    #[error("{0}")]
+    Head(#[from] HeadError),
+    #[error("{0}")]
+    Body(#[from] ChunkError),
+    #[error("the head is too large")]
+    HeadTooLarge,
+    #[error("it switches protocols unasked")]
+    UnaskedUpgrade,
+}
+
+/// What follows from an error.
+pub(crate) struct Verdict {
+    /// The status for the client, or for the log alone when nothing can be sent.
+    pub(crate) status: u16,
+    pub(crate) cause: Cause,
+    /// Whether the client can be told.
+    pub(crate) answer: Answer,
+}
+
+/// What the client gets, and what becomes of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// A page; the connection stays as good as it was.
+    Page,
+    /// A page; the connection cannot be trusted any more.
+    PageThenClose,
+    /// Nothing.
+    Close,
+}
+
+impl ProxyError {
+    /// The one mapping from error to status, cause and consequence.
+    pub(crate) fn verdict(&self) -> Verdict {
+        use Answer::{Close, Page, PageThenClose};
+        let (status, cause, answer) = match self {
+            Self::BadRequest(bad) => (bad.status(), bad.cause(), PageThenClose),
+            Self::UnknownHost => (404, Cause::UnknownHost, Page),
+            Self::OutOfScope => (404, Cause::OutOfScope, Page),
+            Self::NoPath => (404, Cause::NoPath, Page),
+            Self::NoEndpoint { .. } => (503, Cause::NoEndpoint, Page),
+            Self::Unreachable { cause: Cause::ConnectTimeout, .. } => (504, Cause::ConnectTimeout, Page),
+            Self::Unreachable { cause, .. } => (502, *cause, Page),
+            Self::UpstreamClosed => (502, Cause::UpstreamClosed, Page),
+            Self::UpstreamReset => (502, Cause::UpstreamReset, Page),
+            Self::UpstreamTimeout => (504, Cause::UpstreamTimeout, Page),
+            Self::BadResponse(BadResponse::HeadTooLarge) => (502, Cause::ResponseHeadTooLarge, Page),
+            Self::BadResponse(_) => (502, Cause::BadResponse, Page),
+            Self::BodyCut => (502, Cause::BodyCut, Close),
+            Self::ClientClosed => (499, Cause::ClientClosed, Close),
+            Self::ClientHeadTimeout => (408, Cause::ClientHeadTimeout, PageThenClose),
+            Self::ClientBodyTimeout => (408, Cause::ClientBodyTimeout, PageThenClose),
+            Self::ClientWriteTimeout => (408, Cause::ClientWriteTimeout, Close),
+        };
+        Verdict { status, cause, answer }
+    }
+}
+
+impl BadRequest {
+    fn status(self) -> u16 {
+        match self {
+            Self::Head(HeadError::TooManyFields) | Self::HeadTooLarge => 431,
+            Self::Head(HeadError::Version) => 505,
+            Self::TargetTooLong => 414,
+            Self::BodyTooLarge => 413,
+            Self::Method => 405,
+            Self::Expectation => 417,
+            Self::Head(_) | Self::Body(_) | Self::Target | Self::Path(_) | Self::Host | Self::AuthorityDisagrees => 400,
+        }
+    }
+
+    fn cause(self) -> Cause {
+        match self {
+            Self::Head(HeadError::FirstLine | HeadError::LeadingLines) => Cause::BadRequestLine,
+            Self::Head(HeadError::BareLf | HeadError::Field) => Cause::BadHeader,
+            Self::Head(HeadError::Version) => Cause::BadVersion,
+            Self::Head(HeadError::TooManyFields) => Cause::TooManyHeaders,
+            Self::Head(HeadError::Host) | Self::Host => Cause::BadHost,
+            Self::Head(
+                HeadError::ContentLength
+                | HeadError::TransferEncoding
+                | HeadError::BothFramings
+                | HeadError::ChunkedHttp10,
+            ) => Cause::BadFraming,
+            Self::Body(_) => Cause::BadChunk,
+            Self::Target | Self::AuthorityDisagrees => Cause::BadTarget,
+            Self::Path(_) => Cause::BadPath,
+            Self::Method => Cause::NotImplemented,
+            Self::Expectation => Cause::BadExpectation,
+            Self::HeadTooLarge => Cause::HeadTooLarge,
+            Self::TargetTooLong => Cause::TargetTooLong,
+            Self::BodyTooLarge => Cause::BodyTooLarge,
+        }
+    }
+}
+
+impl From<HeadError> for BadRequest {
+    fn from(error: HeadError) -> Self {
+        Self::Head(error)
+    }
+}
+
+/// The reason phrase of a status that the proxy invents.
+pub(crate) fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        301 => "Moved Permanently",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        431 => "Request Header Fields Too Large",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "Error",
+    }
+}

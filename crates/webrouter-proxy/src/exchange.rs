@@ -1,0 +1,330 @@
+//! The life of a request: read, understand, route, forward or answer, log. Each step is one file.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
+use webrouter_routing::route::Route;
+use webrouter_routing::table::Outcome;
+use webrouter_telemetry::access_log::{Entry, LogFileId};
+use webrouter_telemetry::cause::Cause;
+
+use crate::config::{Scope, UnknownHost};
+use crate::connection::Client;
+use crate::core::{Core, LiveTable};
+use crate::error::{Answer, BadRequest, ProxyError};
+use crate::forward;
+use crate::headers::{Origin, Scheme, TraceId, received_request_id};
+use crate::http1::field::Known;
+use crate::http1::head::{Framing, HeadScanner, RequestHead, ResponseHead};
+use crate::request::{Method, Request};
+use crate::response;
+use crate::upstream::UpstreamState;
+
+/// What becomes of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The next request has begun to arrive.
+    Pipelined,
+    /// Nothing is there; wait.
+    Idle,
+    /// Close once the client has read the answer.
+    Linger,
+    Close,
+}
+
+/// The buffers of one request, used again by the next.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// The client's bytes: the head, and what came with it.
+    pub(crate) inbound: Vec<u8>,
+    pub(crate) head: RequestHead,
+    pub(crate) normal_path: Vec<u8>,
+    /// To the endpoint.
+    pub(crate) outbound: Vec<u8>,
+    /// The endpoint's bytes.
+    pub(crate) response: Vec<u8>,
+    pub(crate) response_head: ResponseHead,
+    /// To the client.
+    pub(crate) reply: Vec<u8>,
+}
+
+impl Scratch {
+    /// Gives back what an unusually large request took.
+    pub(crate) fn shrink(&mut self) {
+        for buffer in
+            [&mut self.inbound, &mut self.outbound, &mut self.response, &mut self.reply, &mut self.normal_path]
+        {
+            buffer.clear();
+            buffer.shrink_to(BUFFER_KEPT);
+        }
+    }
+}
+
+/// What the access log and the metrics will say of a request.
+pub(crate) struct Record {
+    pub(crate) started: Instant,
+    pub(crate) status: u16,
+    pub(crate) head_len: usize,
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) upstream_time: Option<Duration>,
+    pub(crate) endpoint: Option<std::net::SocketAddr>,
+    pub(crate) attempts: u8,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) client: IpAddr,
+    pub(crate) scheme: Scheme,
+    pub(crate) made_id: TraceId,
+    /// The table this request is decided by.
+    pub(crate) table: Option<LiveTable>,
+    pub(crate) upstream: Option<(Rc<UpstreamState>, LogFileId)>,
+    /// Whether the response has begun: then an error can only cut it.
+    pub(crate) answered: bool,
+    pub(crate) keep_alive: bool,
+    /// How many of the inbound bytes were this request's.
+    pub(crate) consumed: usize,
+    /// What arrived behind a body that was streamed.
+    pub(crate) leftover: Vec<u8>,
+}
+
+/// Serves one request.
+pub(crate) async fn run(core: &Rc<Core>, client: &mut Client, scratch: &mut Scratch) -> Next {
+    let (random, _) = core.random_id();
+    let mut record = Record {
+        started: Instant::now(),
+        status: 0,
+        head_len: 0,
+        bytes_received: 0,
+        bytes_sent: 0,
+        upstream_time: None,
+        endpoint: None,
+        attempts: 0,
+        cause: None,
+        client: client.peer,
+        scheme: Scheme::Http,
+        made_id: TraceId::new(random),
+        table: None,
+        upstream: None,
+        answered: false,
+        keep_alive: false,
+        consumed: 0,
+        leftover: Vec::new(),
+    };
+    scratch.head.clear();
+    let next = match serve(core, client, scratch, &mut record).await {
+        Ok(Some(next)) => next,
+        Ok(None) => return Next::Close,
+        Err(error) => fail(core, client, scratch, &mut record, &error).await,
+    };
+    log(core, scratch, &record);
+    advance(scratch, &mut record, next)
+}
+
+/// The steps in order; `None` when the client closed without a request.
+async fn serve(
+    core: &Rc<Core>,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    record: &mut Record,
+) -> Result<Option<Next>, ProxyError> {
+    let Some(head_len) = read_head(core, client, &mut scratch.inbound).await? else { return Ok(None) };
+    record.head_len = head_len;
+    let limits = &core.config.limits;
+    let bytes = scratch.inbound.get(..head_len).unwrap_or_default();
+    scratch.head.parse(bytes, limits.request_headers).map_err(BadRequest::from)?;
+    if scratch.head.target.of_bytes(bytes).len() > limits.request_target_bytes {
+        return Err(BadRequest::TargetTooLong.into());
+    }
+    let request = Request::understand(&scratch.head, bytes, &mut scratch.normal_path)?;
+    let origin = Origin::of(&scratch.head, bytes, client.peer, &core.config.trusted_proxies);
+    record.client = origin.client;
+    record.scheme = origin.scheme;
+    record.keep_alive = scratch.head.connection.persists(scratch.head.version) && !core.clients.is_stopping();
+
+    let table = core.table();
+    record.table = Some(Rc::clone(&table));
+    let host = request.host.as_str();
+    if client.scope == Scope::External && table.domains().is_internal(host) {
+        return Err(ProxyError::OutOfScope);
+    }
+    let path = request.target.normal_path(bytes, &scratch.normal_path);
+    match table.table().lookup(host, path) {
+        Outcome::NoHost => Err(ProxyError::UnknownHost),
+        Outcome::NoPath => Err(ProxyError::NoPath),
+        Outcome::AddSlash(route) => {
+            note_route(core, record, route);
+            Ok(Some(add_slash(core, client, scratch, record, &request).await?))
+        }
+        Outcome::Route(route) => {
+            note_route(core, record, route);
+            forward::run(core, client, scratch, record, &request, &origin, route).await.map(Some)
+        }
+    }
+}
+
+fn note_route(core: &Core, record: &mut Record, route: &Route) {
+    let state = core.upstream(&route.upstream);
+    let file = state.log_file(route, &core.access_log);
+    record.upstream = Some((state, file));
+}
+
+/// Reads until the head is whole; `None` when the client closed before its first byte.
+async fn read_head(core: &Core, client: &mut Client, inbound: &mut Vec<u8>) -> Result<Option<usize>, ProxyError> {
+    let limits = &core.config.limits;
+    let at = Instant::now() + core.config.timeouts.request_header;
+    let mut scanner = HeadScanner::default();
+    inbound.reserve(FIRST_READ);
+    loop {
+        if let Some(head_len) = scanner.scan(inbound).map_err(BadRequest::from)?
+            && head_len <= limits.request_head_bytes
+        {
+            return Ok(Some(head_len));
+        }
+        if inbound.len() >= limits.request_head_bytes {
+            let line_ended = memchr::memchr(b'\n', inbound).is_some();
+            let too_large = if line_ended { BadRequest::HeadTooLarge } else { BadRequest::TargetTooLong };
+            return Err(too_large.into());
+        }
+        inbound.reserve(1);
+        match client.deadline.until(at, client.stream.read_buf(inbound)).await {
+            Err(_) if inbound.is_empty() => return Ok(None),
+            Err(_) => return Err(ProxyError::ClientHeadTimeout),
+            Ok(Ok(0)) | Ok(Err(_)) if inbound.iter().all(|byte| matches!(byte, b'\r' | b'\n')) => return Ok(None),
+            Ok(Ok(0)) | Ok(Err(_)) => return Err(ProxyError::ClientClosed),
+            Ok(Ok(_)) => {}
+        }
+    }
+}
+
+/// Sends `/p` to `/p/`, so that relative links work (SPEC: path-absolute, so no port can be wrong).
+async fn add_slash(
+    core: &Core,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    record: &mut Record,
+    request: &Request,
+) -> Result<Next, ProxyError> {
+    record.status = if matches!(request.method, Method::Get | Method::Head) { 301 } else { 308 };
+    record.cause = Some(Cause::AddSlash);
+    let Scratch { inbound, head, normal_path, reply, .. } = scratch;
+    let mut location = Vec::new();
+    webrouter_routing::path::encode(request.target.normal_path(inbound, normal_path), &mut location);
+    location.push(b'/');
+    location.extend_from_slice(request.target.query(inbound));
+    record.keep_alive &= head.framing == Framing::None;
+    reply.clear();
+    core.with_date(|date| response::write_redirect(record, head, inbound, &location, date, reply));
+    response::send(core, client, reply, record).await?;
+    Ok(finish(record, record.head_len))
+}
+
+/// Tells the client what went wrong, if it can be told.
+async fn fail(
+    core: &Core,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    record: &mut Record,
+    error: &ProxyError,
+) -> Next {
+    let verdict = error.verdict();
+    record.cause = Some(verdict.cause);
+    note_cause(core, error, verdict.cause, record.answered);
+    let silent = matches!(error, ProxyError::UnknownHost | ProxyError::OutOfScope)
+        && core.config.unknown_host == UnknownHost::Close;
+    if record.answered {
+        return Next::Close;
+    }
+    record.status = verdict.status;
+    if verdict.answer == Answer::Close || silent {
+        return Next::Close;
+    }
+    let Scratch { inbound, head, reply, .. } = scratch;
+    record.keep_alive &= verdict.answer == Answer::Page && head.framing == Framing::None;
+    reply.clear();
+    core.with_date(|date| response::write_page(error, &verdict, record, head, inbound, date, reply));
+    match response::send(core, client, reply, record).await {
+        Ok(()) => finish(record, record.head_len),
+        Err(_) => Next::Close,
+    }
+}
+
+fn note_cause(core: &Core, error: &ProxyError, cause: Cause, answered: bool) {
+    match error {
+        ProxyError::BadRequest(_) => core.metrics.protocol_error(cause),
+        _ if answered => core.metrics.failed_exchange(cause),
+        _ => core.metrics.made_response(cause),
+    }
+    tracing::debug!(%error, cause = cause.as_str(), answered, "request not answered by an app");
+}
+
+/// Ends a request that was answered: `consumed` bytes of what arrived were its own.
+pub(crate) fn finish(record: &mut Record, consumed: usize) -> Next {
+    record.consumed = consumed;
+    if record.keep_alive { Next::Idle } else { Next::Linger }
+}
+
+/// Takes the request's bytes away; what is left is the next one's.
+fn advance(scratch: &mut Scratch, record: &mut Record, next: Next) -> Next {
+    if next != Next::Idle {
+        return next;
+    }
+    if record.leftover.is_empty() {
+        scratch.inbound.drain(..record.consumed.min(scratch.inbound.len()));
+    } else {
+        scratch.inbound = std::mem::take(&mut record.leftover);
+    }
+    if scratch.inbound.is_empty() { Next::Idle } else { Next::Pipelined }
+}
+
+fn log(core: &Core, scratch: &Scratch, record: &Record) {
+    let elapsed = record.started.elapsed();
+    let file = record.upstream.as_ref().map_or(LogFileId::UNROUTED, |(_, file)| *file);
+    match &record.upstream {
+        Some((state, _)) => {
+            state.metrics.record(record.status, elapsed, record.bytes_received, record.bytes_sent);
+        }
+        None if record.cause == Some(Cause::UnknownHost) => core.metrics.requests_unknown_host.increment(),
+        None => {}
+    }
+    let bytes = scratch.inbound.as_slice();
+    let head = &scratch.head;
+    let field = |known| head.field(known).unwrap_or_default().of_bytes(bytes);
+    core.log.borrow_mut().record(&Entry {
+        file,
+        started: SystemTime::now(),
+        remote_addr: record.client,
+        remote_user: b"",
+        host: head.host.of_bytes(bytes),
+        request: first_line(head, bytes),
+        status: record.status,
+        body_bytes_sent: record.bytes_sent,
+        referer: field(Known::Referer),
+        user_agent: field(Known::UserAgent),
+        x_forwarded_for: field(Known::XForwardedFor),
+        upstream_time: record.upstream_time,
+        request_time: elapsed,
+        bytes_received: record.bytes_received,
+        upstream_addr: record.endpoint,
+        request_id: received_request_id(head, bytes).unwrap_or(record.made_id.as_bytes()),
+        scheme: record.scheme.as_str(),
+        route: "",
+        cause: record.cause.map_or("", Cause::as_str),
+        attempts: record.attempts,
+    });
+}
+
+/// The request line, or what there is of it when it could not be parsed.
+fn first_line<'a>(head: &RequestHead, bytes: &'a [u8]) -> &'a [u8] {
+    let line = head.line.of_bytes(bytes);
+    if !line.is_empty() {
+        return line;
+    }
+    let end = bytes.iter().take(LONGEST_BAD_LINE).position(|byte| matches!(byte, b'\r' | b'\n'));
+    bytes.get(..end.unwrap_or(LONGEST_BAD_LINE.min(bytes.len()))).unwrap_or_default()
+}
+
+const FIRST_READ: usize = 4 * 1024;
+const BUFFER_KEPT: usize = 64 * 1024;
+const LONGEST_BAD_LINE: usize = 512;

@@ -1,0 +1,85 @@
+//! Answers that the proxy makes itself: pages that name the cause in plain words, redirects, interim responses.
+
+use webrouter_telemetry::cause::Cause;
+
+use crate::body::{BodyError, write_all};
+use crate::connection::Client;
+use crate::core::Core;
+use crate::error::{ProxyError, Verdict, reason_phrase};
+use crate::exchange::Record;
+use crate::headers::{received_request_id, write_connection};
+use crate::http1::encode::{field, number_field, status_line};
+use crate::http1::head::{RequestHead, Version};
+
+/// Writes the page of an error: status, cause in words, the request's id; no address of the inside.
+pub(crate) fn write_page(
+    error: &ProxyError,
+    verdict: &Verdict,
+    record: &Record,
+    head: &RequestHead,
+    bytes: &[u8],
+    date: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let id = received_request_id(head, bytes).unwrap_or(record.made_id.as_bytes());
+    let reason = reason_phrase(verdict.status);
+    let mut page =
+        format!("{} {reason}\n\n{error}\n\ncause: {}\nrequest id: ", verdict.status, verdict.cause).into_bytes();
+    page.extend_from_slice(id);
+    page.push(b'\n');
+    status_line(out, verdict.status, reason.as_bytes());
+    field(out, b"Date", date);
+    field(out, b"Content-Type", b"text/plain; charset=utf-8");
+    number_field(out, b"Content-Length", page.len() as u64);
+    field(out, b"X-Request-Id", id);
+    match verdict.cause {
+        Cause::NoEndpoint => field(out, b"Retry-After", b"5"),
+        Cause::NotImplemented => field(out, b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+        _ => {}
+    }
+    end_head(record, head, out);
+    if head.method.of_bytes(bytes) != b"HEAD" {
+        out.extend_from_slice(&page);
+    }
+}
+
+/// Writes a redirect without a body.
+pub(crate) fn write_redirect(
+    record: &Record,
+    head: &RequestHead,
+    bytes: &[u8],
+    location: &[u8],
+    date: &[u8],
+    out: &mut Vec<u8>,
+) {
+    status_line(out, record.status, reason_phrase(record.status).as_bytes());
+    field(out, b"Date", date);
+    field(out, b"Location", location);
+    number_field(out, b"Content-Length", 0);
+    field(out, b"X-Request-Id", received_request_id(head, bytes).unwrap_or(record.made_id.as_bytes()));
+    end_head(record, head, out);
+}
+
+/// Sends an answer of our own.
+pub(crate) async fn send(
+    core: &Core,
+    client: &mut Client,
+    reply: &[u8],
+    record: &mut Record,
+) -> Result<(), ProxyError> {
+    record.answered = true;
+    let body = memchr::memmem::find(reply, b"\r\n\r\n").map_or(0, |end| reply.len() - end - 4);
+    record.bytes_sent = body as u64;
+    let Client { stream, deadline, .. } = client;
+    let (_, mut writer) = stream.split();
+    write_all(&mut writer, reply, core.config.timeouts.request_body, deadline).await.map_err(|error| match error {
+        BodyError::WriteTimeout => ProxyError::ClientWriteTimeout,
+        _ => ProxyError::ClientClosed,
+    })
+}
+
+fn end_head(record: &Record, head: &RequestHead, out: &mut Vec<u8>) {
+    let version = if head.line.is_empty() { Version::Http11 } else { head.version };
+    write_connection(version, record.keep_alive, out);
+    out.extend_from_slice(b"\r\n");
+}

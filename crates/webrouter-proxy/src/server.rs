@@ -1,0 +1,149 @@
+//! The threads of the data plane: started together, stopped in order.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use webrouter_routing::snapshot::Snapshot;
+use webrouter_telemetry::access_log::AccessLog;
+use webrouter_telemetry::metrics::{CoreMetrics, Metrics};
+
+use crate::clients::Clients;
+use crate::config::{ProxyConfig, Scope};
+use crate::core::Core;
+use crate::listener::{self, Listeners};
+
+/// The data plane cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start a thread of the data plane: {0}")]
+pub struct StartError(#[from] io::Error);
+
+/// The running data plane.
+#[derive(Debug)]
+pub struct Proxy {
+    stop: watch::Sender<Option<Instant>>,
+    threads: Vec<JoinHandle<usize>>,
+}
+
+/// How a stop went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopReport {
+    /// Connections that were still busy at the deadline and were cut.
+    pub unfinished: usize,
+}
+
+/// Starts one thread per core; they serve at once what the snapshots hold.
+pub fn start(
+    listeners: Listeners,
+    config: ProxyConfig,
+    snapshots: Arc<ArcSwap<Snapshot>>,
+    metrics: &Metrics,
+    access_log: &AccessLog,
+) -> Result<Proxy, StartError> {
+    let (stop, stopping) = watch::channel(None);
+    let config = Arc::new(config);
+    let connections = Arc::new(AtomicUsize::new(0));
+    let mut threads = Vec::new();
+    for (index, sockets) in listeners.per_core.into_iter().enumerate() {
+        let seat = Seat {
+            sockets,
+            config: Arc::clone(&config),
+            snapshots: Arc::clone(&snapshots),
+            metrics: metrics.core(index),
+            access_log: access_log.clone(),
+            connections: Arc::clone(&connections),
+            stopping: stopping.clone(),
+        };
+        threads.push(thread::Builder::new().name(format!("core-{index}")).spawn(move || seat.serve())?);
+    }
+    Ok(Proxy { stop, threads })
+}
+
+impl Proxy {
+    /// Accepts nothing new, lets requests finish, cuts what is left at the deadline. Blocks for that long at most.
+    pub fn stop(self, deadline: Duration) -> StopReport {
+        self.stop.send_replace(Some(Instant::now() + deadline));
+        let unfinished = self.threads.into_iter().map(|thread| thread.join().unwrap_or_default()).sum();
+        StopReport { unfinished }
+    }
+}
+
+/// What a core's thread is given.
+struct Seat {
+    sockets: Vec<(std::net::TcpListener, Scope)>,
+    config: Arc<ProxyConfig>,
+    snapshots: Arc<ArcSwap<Snapshot>>,
+    metrics: Arc<CoreMetrics>,
+    access_log: AccessLog,
+    connections: Arc<AtomicUsize>,
+    stopping: watch::Receiver<Option<Instant>>,
+}
+
+impl Seat {
+    /// Serves until told to stop; returns how many connections had to be cut.
+    fn serve(self) -> usize {
+        let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "a core cannot serve");
+                return 0;
+            }
+        };
+        let clients = Clients::new(self.connections, self.config.limits.connections);
+        let core = Rc::new(Core::new(self.config, self.snapshots, self.metrics, self.access_log, clients));
+        runtime.block_on(run(core, self.sockets, self.stopping))
+    }
+}
+
+async fn run(
+    core: Rc<Core>,
+    sockets: Vec<(std::net::TcpListener, Scope)>,
+    mut stopping: watch::Receiver<Option<Instant>>,
+) -> usize {
+    let mut acceptors = Vec::new();
+    for (socket, scope) in sockets {
+        match TcpListener::from_std(socket) {
+            Ok(socket) => {
+                let accepting = listener::accept(Rc::clone(&core), socket, scope, stopping.clone());
+                acceptors.push(tokio::task::spawn_local(accepting));
+            }
+            Err(error) => tracing::error!(%error, "a listener cannot be served"),
+        }
+    }
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks: u32 = 0;
+    let deadline = loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            told = stopping.wait_for(Option::is_some) => break told.ok().and_then(|told| *told),
+        }
+        ticks = ticks.wrapping_add(1);
+        if ticks.is_multiple_of(TICKS_PER_HOUSEKEEPING) || core.table_changed() {
+            core.housekeep();
+        } else {
+            core.log.borrow_mut().flush();
+        }
+    };
+    for acceptor in acceptors {
+        let _ = acceptor.await;
+    }
+    core.clients.stop();
+    let deadline = deadline.unwrap_or_else(Instant::now);
+    while core.clients.open() > 0 && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    core.log.borrow_mut().flush();
+    core.clients.open()
+}
+
+const TICK: Duration = Duration::from_millis(50);
+const TICKS_PER_HOUSEKEEPING: u32 = 20;
