@@ -62,8 +62,11 @@ pub struct CoreMetrics {
     made: PerCause,
     failed: PerCause,
     protocol_errors: PerCause,
-    upstreams: Mutex<HashMap<u32, (Arc<str>, Arc<UpstreamMetrics>)>>,
+    upstreams: Mutex<HashMap<u32, NamedUpstream>>,
 }
+
+/// An upstream's configured name and its numbers.
+type NamedUpstream = (Arc<str>, Arc<UpstreamMetrics>);
 
 #[derive(Debug)]
 struct PerCause([Counter; Cause::COUNT]);
@@ -138,7 +141,7 @@ impl CoreMetrics {
     }
 
     /// The upstreams with traffic; copied, so that the core does not wait for a scrape.
-    pub(super) fn upstreams(&self) -> Vec<(Arc<str>, Arc<UpstreamMetrics>)> {
+    pub(super) fn upstreams(&self) -> Vec<NamedUpstream> {
         self.upstreams.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
