@@ -155,3 +155,17 @@ pub(crate) fn cases() -> Vec<Case> {
         ),
     ]
 }
+
+/// Makes the test client a stranger.
+pub(crate) const UNTRUSTED: &str = "[forwarding]\ntrusted_proxies = []\n";
+
+/// With nobody trusted, nothing a client says about itself counts.
+pub(crate) fn untrusted_cases() -> Vec<Case> {
+    vec![
+        told("a stranger's chain", "SPEC §4, RFC 7239 §8.1", "X-Forwarded-For: 1.2.3.4\r\n", "", &PLAIN),
+        told("a stranger's X-Real-IP", "SPEC §4", "X-Real-IP: 1.2.3.4\r\n", "", &PLAIN),
+        told("a stranger's scheme", "SPEC §4, §5", "X-Forwarded-Proto: https\r\n", "", &PLAIN),
+        told("a stranger's host", "SPEC §4", "X-Forwarded-Host: evil.test\r\n", "", &PLAIN),
+        told("a stranger's underscores", "SPEC §4, RFC 3875 §4.1.18", "x_forwarded_for: 1.2.3.4\r\n", "", &PLAIN),
+    ]
+}

@@ -33,7 +33,7 @@ use case::Case;
 type Theme = (&'static str, fn() -> Vec<Case>, &'static str);
 
 /// Every theme with the TOML sections its router needs.
-const THEMES: [Theme; 16] = [
+const THEMES: [Theme; 17] = [
     ("request_line", request_line::cases, ""),
     ("header_fields", header_fields::cases, ""),
     ("host", host::cases, ""),
@@ -43,6 +43,7 @@ const THEMES: [Theme; 16] = [
     ("targets_and_paths", targets_and_paths::cases, ""),
     ("redirects", redirects::cases, ""),
     ("forwarded_headers", forwarded_headers::cases, ""),
+    ("untrusted_peer", forwarded_headers::untrusted_cases, forwarded_headers::UNTRUSTED),
     ("hop_by_hop", hop_by_hop::cases, ""),
     ("responses", responses::cases, ""),
     ("pipelining", pipelining::cases, ""),
@@ -67,7 +68,7 @@ mod theme {
 
     run_themes! {
         request_line header_fields host content_length transfer_encoding chunks targets_and_paths redirects
-        forwarded_headers hop_by_hop responses pipelining expect_continue upgrades http10 limits
+        forwarded_headers untrusted_peer hop_by_hop responses pipelining expect_continue upgrades http10 limits
     }
 }
 
