@@ -29,12 +29,19 @@ pub(crate) struct Core {
     pub(crate) access_log: AccessLog,
     pub(crate) log: RefCell<CoreLog>,
     pub(crate) clients: Clients,
-    table: RefCell<(Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>, LiveTable)>,
+    table: RefCell<TableView>,
     upstreams: RefCell<HashMap<UpstreamId, Rc<UpstreamState>, foldhash::fast::RandomState>>,
     swept: Cell<Generation>,
+    #[expect(clippy::vec_box, reason = "they move in and out once a request")]
     scratches: RefCell<Vec<Box<Scratch>>>,
     random: RefCell<fastrand::Rng>,
     date: RefCell<(Option<Instant>, Vec<u8>)>,
+}
+
+/// The shared pointer, cached, and the table it led to when last asked.
+struct TableView {
+    newest: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
+    current: LiveTable,
 }
 
 impl Core {
@@ -45,15 +52,15 @@ impl Core {
         access_log: AccessLog,
         clients: Clients,
     ) -> Self {
-        let mut cache = Cache::new(snapshots);
-        let table = Rc::new(Arc::clone(cache.load()));
+        let mut newest = Cache::new(snapshots);
+        let current = Rc::new(Arc::clone(newest.load()));
         Self {
             config,
             metrics,
             log: RefCell::new(access_log.core()),
             access_log,
             clients,
-            table: RefCell::new((cache, table)),
+            table: RefCell::new(TableView { newest, current }),
             upstreams: RefCell::default(),
             swept: Cell::default(),
             scratches: RefCell::default(),
@@ -64,12 +71,12 @@ impl Core {
 
     /// The table in force at this moment.
     pub(crate) fn table(&self) -> LiveTable {
-        let (cache, table) = &mut *self.table.borrow_mut();
-        let newest = cache.load();
-        if !Arc::ptr_eq(newest, table) {
-            *table = Rc::new(Arc::clone(newest));
+        let TableView { newest, current } = &mut *self.table.borrow_mut();
+        let newest = newest.load();
+        if !Arc::ptr_eq(newest, current) {
+            *current = Rc::new(Arc::clone(newest));
         }
-        Rc::clone(table)
+        Rc::clone(current)
     }
 
     /// What this core knows of an upstream.

@@ -127,7 +127,7 @@ impl Outgoing<'_> {
         let named = Named::new(bytes, &head.fields, head.connection.names_fields);
         let mut traced = false;
         for received in &head.fields {
-            if is_replaced(received.known) || (head.connection.names_fields && named.contains(received.name)) {
+            if is_replaced(received.known) || named.contains(received.name) {
                 continue;
             }
             let value = received.value.of_bytes(bytes);
@@ -267,8 +267,8 @@ pub(crate) fn write_response(
 pub(crate) fn write_response_fields(head: &ResponseHead, bytes: &[u8], out: &mut Vec<u8>) {
     let named = Named::new(bytes, &head.fields, head.connection.names_fields);
     for received in &head.fields {
-        let ends_here = received.known.is_hop_by_hop() || received.known == Known::ContentLength;
-        if !ends_here && !(head.connection.names_fields && named.contains(received.name)) {
+        let ours = received.known.is_hop_by_hop() || received.known == Known::ContentLength;
+        if !ours && !named.contains(received.name) {
             field(out, received.name.of_bytes(bytes), received.value.of_bytes(bytes));
         }
     }

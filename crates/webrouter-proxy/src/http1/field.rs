@@ -110,10 +110,9 @@ impl Known {
                 _ => (b"x-original-uri", Self::XOriginalUri),
             },
             15 => (b"x-forwarded-for", Self::XForwardedFor),
-            16 => match name.get(12).map(u8::to_ascii_lowercase) {
-                Some(b'h') => (b"x-forwarded-host", Self::XForwardedHost),
-                Some(b'c') => (b"proxy-connection", Self::ProxyConnection),
-                _ => return Self::Other,
+            16 => match name.first().map(u8::to_ascii_lowercase) {
+                Some(b'p') => (b"proxy-connection", Self::ProxyConnection),
+                _ => (b"x-forwarded-host", Self::XForwardedHost),
             },
             17 => match name.first().map(u8::to_ascii_lowercase) {
                 Some(b't') => (b"transfer-encoding", Self::TransferEncoding),
