@@ -1,1 +1,35 @@
 //! Paths and JSON types shared by the admin server and the command line.
+//!
+//! Owns the words of the admin API and its OpenAPI document (`openapi.json`, held to the code by a test). Times are
+//! RFC 3339 texts, ages and durations are seconds. Knows no server, no client and no routing type.
+
+mod action;
+mod explain;
+mod openapi;
+pub mod paths;
+mod rejections;
+mod routes;
+mod snapshot;
+mod status;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use action::{HoldAction, HoldResolved};
+pub use explain::{Explain, Field, ListenerVerdict, Outcome, SentRequest, Step, StepKind, StepVerdict};
+pub use openapi::openapi;
+pub use rejections::{Claimant, Rejection, Rejections};
+pub use routes::{Route, RouteFlag, Routes};
+pub use snapshot::{Claim, ProcView, SnapshotView};
+pub use status::{
+    AccessLogStatus, ErrorReport, Hold, Listener, ListenerScope, Source, SourceKind, SourceState, Status, TableFrom,
+};
+
+/// Why a request to the admin API was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ApiError {
+    /// What is wrong.
+    pub error: String,
+    /// What to do about it.
+    pub fix: String,
+}

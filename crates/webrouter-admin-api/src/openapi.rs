@@ -1,0 +1,142 @@
+//! The OpenAPI document, generated from the types and the declarations below.
+
+use utoipa::OpenApi;
+
+use crate::{ApiError, Explain, HoldResolved, Rejections, Routes, SnapshotView, Status};
+
+/// The OpenAPI document of the admin API.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+/// The document: every path of [`crate::paths`].
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "webrouter admin API",
+        description = "Reads all, decides nothing. A POST must carry `X-Webrouter-Action: 1`. The Host of a request \
+                       must be an IP address, `localhost` or the configured name.",
+        license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
+    ),
+    paths(healthz, readyz, status, routes, snapshot, explain, rejections, hold_accept, hold_refuse, metrics, document)
+)]
+struct Document;
+
+/// The declarations of one path each; they are read by the macro and never called.
+macro_rules! declare {
+    ($($(#[$attribute:meta])* $name:ident;)+) => {
+        $($(#[$attribute])* #[expect(dead_code, reason = "read by the OpenApi macro, never called")] fn $name() {})+
+    };
+}
+
+declare! {
+    #[utoipa::path(get, path = "/healthz", summary = "Whether the process lives",
+        responses((status = 200, description = "It does", body = String, content_type = "text/plain")))]
+    healthz;
+
+    #[utoipa::path(get, path = "/readyz", summary = "Whether requests should be sent here",
+        responses(
+            (status = 200, description = "A full table is in force", body = String, content_type = "text/plain"),
+            (status = 503, description = "Not, or the instance is stopping; the body says why", body = String,
+                content_type = "text/plain")))]
+    readyz;
+
+    #[utoipa::path(get, path = "/v1/status", summary = "How the instance is doing",
+        responses((status = 200, description = "The state", body = Status)))]
+    status;
+
+    #[utoipa::path(get, path = "/v1/routes", summary = "The routes in force",
+        params(
+            ("host" = Option<String>, Query, description = "Only mountpoints of this host"),
+            ("app" = Option<String>, Query, description = "Only routes of this app"),
+            ("limit" = Option<usize>, Query, description = "At most so many; 1000 when absent, 100000 at most"),
+            ("offset" = Option<usize>, Query, description = "Leave out so many first")),
+        responses(
+            (status = 200, description = "A page of routes", body = Routes),
+            (status = 400, description = "A parameter cannot be read", body = ApiError)))]
+    routes;
+
+    #[utoipa::path(get, path = "/v1/snapshot", summary = "The snapshot in force, whole",
+        responses((status = 200, description = "The snapshot", body = SnapshotView)))]
+    snapshot;
+
+    #[utoipa::path(get, path = "/v1/explain", summary = "Why a request goes where it goes",
+        params(
+            ("url" = String, Query, description = "The URL, or host and path"),
+            ("method" = Option<String>, Query, description = "The method; GET when absent"),
+            ("client" = Option<String>, Query, description = "The client's IP address; 192.0.2.1 when absent")),
+        responses(
+            (status = 200, description = "The decision", body = Explain),
+            (status = 400, description = "A parameter cannot be read", body = ApiError)))]
+    explain;
+
+    #[utoipa::path(get, path = "/v1/rejections", summary = "What is not taken, and why",
+        responses((status = 200, description = "The rejections in force", body = Rejections)))]
+    rejections;
+
+    #[utoipa::path(post, path = "/v1/hold/accept", summary = "Lets held updates through",
+        params(
+            ("id" = Option<u64>, Query, description = "Only this one; all when absent"),
+            ("X-Webrouter-Action" = String, Header, description = "Must be 1")),
+        responses(
+            (status = 200, description = "Done", body = HoldResolved),
+            (status = 403, description = "Without X-Webrouter-Action", body = ApiError),
+            (status = 409, description = "Nothing, or not this one, is held", body = ApiError)))]
+    hold_accept;
+
+    #[utoipa::path(post, path = "/v1/hold/refuse", summary = "Refuses held updates",
+        params(
+            ("id" = Option<u64>, Query, description = "Only this one; all when absent"),
+            ("X-Webrouter-Action" = String, Header, description = "Must be 1")),
+        responses(
+            (status = 200, description = "Done", body = HoldResolved),
+            (status = 403, description = "Without X-Webrouter-Action", body = ApiError),
+            (status = 409, description = "Nothing, or not this one, is held", body = ApiError)))]
+    hold_refuse;
+
+    #[utoipa::path(get, path = "/metrics", summary = "Metrics for Prometheus",
+        responses((status = 200, description = "OpenMetrics text", body = String,
+            content_type = "application/openmetrics-text")))]
+    metrics;
+
+    #[utoipa::path(get, path = "/openapi.json", summary = "This document",
+        responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
+    document;
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::paths;
+
+    #[test]
+    fn the_committed_document_is_that_of_the_code() {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let document = super::openapi().to_pretty_json().expect("serialises") + "\n";
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(golden, &document).expect("the golden file is written");
+        }
+        let committed = std::fs::read_to_string(golden).expect("the golden file");
+        assert_eq!(document, committed, "run with UPDATE=1 when the change is meant");
+    }
+
+    #[test]
+    fn every_path_is_documented() {
+        let document = super::openapi();
+        let documented: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
+        let mut expected = [
+            paths::HEALTHZ,
+            paths::READYZ,
+            paths::STATUS,
+            paths::ROUTES,
+            paths::SNAPSHOT,
+            paths::EXPLAIN,
+            paths::REJECTIONS,
+            paths::HOLD_ACCEPT,
+            paths::HOLD_REFUSE,
+            paths::METRICS,
+            paths::OPENAPI,
+        ];
+        expected.sort_unstable();
+        assert_eq!(documented, expected);
+    }
+}

@@ -1,0 +1,29 @@
+//! Where things are.
+
+/// 200 while the process lives.
+pub const HEALTHZ: &str = "/healthz";
+/// 200 while a full table is in force and the instance is not stopping, else 503.
+pub const READYZ: &str = "/readyz";
+/// [`crate::Status`].
+pub const STATUS: &str = "/v1/status";
+/// [`crate::Routes`]; `?host=`, `?app=`, `?limit=`, `?offset=`.
+pub const ROUTES: &str = "/v1/routes";
+/// [`crate::SnapshotView`].
+pub const SNAPSHOT: &str = "/v1/snapshot";
+/// [`crate::Explain`]; `?url=`, `?method=`, `?client=`.
+pub const EXPLAIN: &str = "/v1/explain";
+/// [`crate::Rejections`].
+pub const REJECTIONS: &str = "/v1/rejections";
+/// POST: lets a held update through; `?id=`.
+pub const HOLD_ACCEPT: &str = "/v1/hold/accept";
+/// POST: refuses a held update; `?id=`.
+pub const HOLD_REFUSE: &str = "/v1/hold/refuse";
+/// OpenMetrics text for Prometheus.
+pub const METRICS: &str = "/metrics";
+/// The OpenAPI document.
+pub const OPENAPI: &str = "/openapi.json";
+
+/// A POST must carry this field with the value [`ACTION_VALUE`]: a page of another site cannot send it unasked.
+pub const ACTION_HEADER: &str = "x-webrouter-action";
+/// The value of [`ACTION_HEADER`].
+pub const ACTION_VALUE: &str = "1";
