@@ -7,6 +7,9 @@
 //!                                                  └─► last good (redb, off this path)
 //! ```
 
+pub mod lainlet;
+mod reconnect;
+mod source;
 pub mod status;
 
 use std::path::PathBuf;
