@@ -1,7 +1,10 @@
 //! An entry's annotation: what its owner asks for.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
+use crate::excerpt::excerpt;
 use crate::mountpoint::Mountpoint;
 use crate::rejection::Reason;
 
@@ -39,8 +42,12 @@ impl Annotation {
         if text.trim().is_empty() {
             return Ok((Self::default(), Vec::new()));
         }
+        // Serde reads a JSON list as a struct, too.
+        if text.trim_start().starts_with('[') {
+            return Err(Reason::UnreadableAnnotation("a list where an object is expected".to_owned()));
+        }
         let raw: RawAnnotation =
-            serde_json::from_str(text).map_err(|error| Reason::UnreadableAnnotation(error.to_string()))?;
+            serde_json::from_str(text).map_err(|error| Reason::UnreadableAnnotation(told_briefly(&error)))?;
         Ok(Self::from_raw(raw))
     }
 
@@ -48,10 +55,14 @@ impl Annotation {
     pub fn from_raw(raw: RawAnnotation) -> (Self, Vec<Reason>) {
         let mut annotation = Self { https_only: raw.https_only.unwrap_or(false), ..Self::default() };
         let mut reasons = Vec::new();
+        let mut seen = HashSet::new();
         for text in raw.mountpoint.unwrap_or_default() {
             match Mountpoint::parse(&text) {
-                Ok(mountpoint) if annotation.mountpoints.contains(&mountpoint) => {}
-                Ok(mountpoint) => annotation.mountpoints.push(mountpoint),
+                Ok(mountpoint) => {
+                    if seen.insert(mountpoint.clone()) {
+                        annotation.mountpoints.push(mountpoint);
+                    }
+                }
                 Err(error) => reasons.push(Reason::BadMountpoint { text: excerpt(&text), error }),
             }
         }
@@ -65,19 +76,24 @@ impl Annotation {
     }
 }
 
+/// The error, whose text quotes what it did not expect; a long quotation is cut, the position stays.
+fn told_briefly(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    match message.char_indices().nth(MAX_MESSAGE_CHARS) {
+        Some((cut, _)) => {
+            let beginning = message.get(..cut).unwrap_or_default();
+            format!("{beginning}… at line {} column {}", error.line(), error.column())
+        }
+        None => message,
+    }
+}
+
 /// A health check path goes into a request line as it is.
 fn is_health_path(path: &str) -> bool {
     path.starts_with('/') && path.len() <= 2048 && path.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// The beginning of a foreign text, escaped, fit for a message.
-pub(crate) fn excerpt(text: &str) -> String {
-    let mut short: String = text.chars().take(100).flat_map(char::escape_debug).collect();
-    if text.chars().nth(100).is_some() {
-        short.push('…');
-    }
-    short
-}
+const MAX_MESSAGE_CHARS: usize = 160;
 
 #[cfg(test)]
 mod tests {
@@ -101,8 +117,23 @@ mod tests {
 
     #[test]
     fn an_unreadable_one_says_why() {
-        for text in ["{", "[]", "1", r#"{"mountpoint":"a.b"}"#, r#"{"https_only":"yes"}"#] {
+        for text in ["{", "[]", "1", "null", r#"[["a.b"]]"#, r#"{"mountpoint":"a.b"}"#, r#"{"https_only":"yes"}"#] {
             assert!(matches!(Annotation::parse(text), Err(Reason::UnreadableAnnotation(_))), "{text}");
         }
+    }
+
+    #[test]
+    fn what_it_says_stays_short() {
+        let long = format!(r#"{{"mountpoint":"{}"}}"#, "x".repeat(10_000));
+        let Err(Reason::UnreadableAnnotation(message)) = Annotation::parse(&long) else { panic!("readable") };
+        assert!(message.len() < 250 && message.ends_with("at line 1 column 10016"), "{message}");
+    }
+
+    #[test]
+    fn a_hundred_thousand_mountpoints_are_read_at_once() {
+        let claims: Vec<String> = (0..100_000).map(|n| format!("\"h{n}.test\"")).collect();
+        let (annotation, _) =
+            Annotation::parse(&format!("{{\"mountpoint\":[{}]}}", claims.join(","))).expect("readable");
+        assert_eq!(annotation.mountpoints.len(), 100_000);
     }
 }

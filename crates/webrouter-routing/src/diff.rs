@@ -10,7 +10,7 @@ use crate::mountpoint::Mountpoint;
 use crate::name::ProcKey;
 use crate::snapshot::{ProcInForce, Snapshot};
 
-/// The changes of one proc.
+/// The changes of one proc; all lists are empty when only its policies changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcDiff {
     /// Which proc.
@@ -25,14 +25,23 @@ pub struct ProcDiff {
     pub endpoints_removed: Vec<Endpoint>,
 }
 
-/// What changed from one snapshot to another, proc by proc, sorted; empty when they serve the same.
+/// What changed from one snapshot to another, proc by proc, sorted; empty when all procs wish and are the same.
 pub fn diff(old: &Snapshot, new: &Snapshot) -> Vec<ProcDiff> {
     let differing = old.procs.diff(&new.procs).map(|item| match item {
         DiffItem::Add(key, proc) => (key, None, Some(proc)),
         DiffItem::Remove(key, proc) => (key, Some(proc), None),
         DiffItem::Update { old: (key, old), new: (_, new) } => (key, Some(old), Some(new)),
     });
-    differing.map(|(key, old, new)| proc_diff(key, old, new)).collect()
+    let visible = differing.filter_map(|(key, old, new)| {
+        let changes = proc_diff(key, old, new);
+        let same_wishes = match (old, new) {
+            (Some(old), Some(new)) => old.upstream.annotation == new.upstream.annotation,
+            _ => false,
+        };
+        (!same_wishes || !changes.endpoints_added.is_empty() || !changes.endpoints_removed.is_empty())
+            .then_some(changes)
+    });
+    visible.collect()
 }
 
 fn proc_diff(key: &ProcKey, old: Option<&Arc<ProcInForce>>, new: Option<&Arc<ProcInForce>>) -> ProcDiff {

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::excerpt::excerpt;
+
 /// An address that requests are forwarded to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "SocketAddr", into = "SocketAddr")]
@@ -38,7 +40,7 @@ impl Endpoint {
 
     /// Parses `ip:port`.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
-        let address = text.trim().parse().map_err(|_| EndpointError::NotAnAddress(text.escape_debug().to_string()))?;
+        let address = text.trim().parse().map_err(|_| EndpointError::NotAnAddress(excerpt(text)))?;
         Self::new(address)
     }
 
@@ -47,7 +49,7 @@ impl Endpoint {
         if ip.trim().is_empty() {
             return Err(EndpointError::EmptyIp);
         }
-        let address: IpAddr = ip.trim().parse().map_err(|_| EndpointError::NotAnIp(ip.escape_debug().to_string()))?;
+        let address: IpAddr = ip.trim().parse().map_err(|_| EndpointError::NotAnIp(excerpt(ip)))?;
         let port = u16::try_from(port).map_err(|_| EndpointError::Port(port))?;
         Self::new(SocketAddr::new(address, port))
     }

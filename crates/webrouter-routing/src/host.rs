@@ -2,9 +2,12 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::excerpt::excerpt;
 
 /// A host name in its one form: lower-case ASCII, no port, no trailing dot.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,16 +41,19 @@ impl Host {
         if text.is_empty() {
             return Err(HostError::Empty);
         }
+        if text.len() > MAX_HOST_BYTES * MAX_UTF8_BYTES {
+            return Err(HostError::TooLong(text.len()));
+        }
         let ascii = if text.is_ascii() {
             text.to_ascii_lowercase()
         } else {
-            idna::domain_to_ascii(text).map_err(|_| HostError::Idna(text.escape_debug().to_string()))?
+            idna::domain_to_ascii(text).map_err(|_| HostError::Idna(excerpt(text)))?
         };
         if ascii.len() > MAX_HOST_BYTES {
             return Err(HostError::TooLong(ascii.len()));
         }
         if !ascii.bytes().all(is_host_byte) {
-            return Err(HostError::Character(ascii.escape_debug().to_string()));
+            return Err(HostError::Character(excerpt(&ascii)));
         }
         let bad_label = |l: &str| l.is_empty() || l.len() > 63 || l.starts_with('-') || l.ends_with('-');
         if ascii.split('.').any(bad_label) {
@@ -115,17 +121,13 @@ impl RequestHost {
         let (name, port) = split_port(value)?;
         let bracketed = name.first() == Some(&b'[');
         let name = if bracketed { name } else { name.strip_suffix(b".").unwrap_or(name) };
+        if !(if bracketed { is_ipv6_literal(name) } else { is_dotted_name(name) }) {
+            return Err(RequestHostError);
+        }
         let mut host = Self { bytes: [0; MAX_HOST_BYTES], len: 0, port };
         let room = host.bytes.get_mut(..name.len()).ok_or(RequestHostError)?;
         for (to, &from) in room.iter_mut().zip(name) {
-            let literal = bracketed && matches!(from, b'[' | b']' | b':');
-            if !(is_host_byte(from) || literal) {
-                return Err(RequestHostError);
-            }
             *to = from.to_ascii_lowercase();
-        }
-        if name.is_empty() || (!bracketed && (name.starts_with(b".") || memchr::memmem::find(name, b"..").is_some())) {
-            return Err(RequestHostError);
         }
         host.len = u8::try_from(name.len()).map_err(|_| RequestHostError)?;
         Ok(host)
@@ -165,11 +167,30 @@ fn split_port(value: &[u8]) -> Result<(&[u8], Option<u16>), RequestHostError> {
     }
 }
 
+fn is_ipv6_literal(name: &[u8]) -> bool {
+    let inside = name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]"));
+    let text = inside.and_then(|inside| std::str::from_utf8(inside).ok());
+    text.is_some_and(|text| text.parse::<Ipv6Addr>().is_ok())
+}
+
+/// Labels of host bytes, none of them empty.
+fn is_dotted_name(name: &[u8]) -> bool {
+    let mut previous = b'.';
+    for &byte in name {
+        if !is_host_byte(byte) || (byte == b'.' && previous == b'.') {
+            return false;
+        }
+        previous = byte;
+    }
+    previous != b'.'
+}
+
 fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
 const MAX_HOST_BYTES: usize = 253;
+const MAX_UTF8_BYTES: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -187,14 +208,20 @@ mod tests {
         check("demo.lain.local.:8080", Ok(("demo.lain.local", Some(8080))));
         check("demo:", Ok(("demo", None)));
         check("[::1]:80", Ok(("[::1]", Some(80))));
+        check("[2001:DB8::127.0.0.1]", Ok(("[2001:db8::127.0.0.1]", None)));
         check("a_b", Ok(("a_b", None)));
     }
 
     #[test]
     fn what_is_not_a_host_is_refused() {
         let too_long = "a".repeat(254);
-        for value in ["", ".", "a..b", ".a", "a b", "a:b", "a:1:2", "u@a", "a/b", "é", "[::1", "a:99999", &too_long] {
+        for value in
+            ["", ".", "..", "a..b", "a..", ".a", "a b", "a:b", "a:1:2", "u@a", "a/b", "é", "a:99999", &too_long]
+        {
             check(value, Err(RequestHostError));
+        }
+        for literal in ["[::1", "[]", "[a]", "[demo.test]", "[[::1]", "[::1]]", "[::1]x", "[::1%25lo]", "[1:2]"] {
+            check(literal, Err(RequestHostError));
         }
     }
 
@@ -211,5 +238,6 @@ mod tests {
         check("a..b", Err(HostError::Label("a..b".into())));
         check("-a.b", Err(HostError::Label("-a.b".into())));
         check("a:80", Err(HostError::Character("a:80".into())));
+        check(&"é".repeat(100_000), Err(HostError::TooLong(200_000)));
     }
 }

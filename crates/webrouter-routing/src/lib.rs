@@ -13,6 +13,7 @@ pub mod contribution;
 pub mod diff;
 pub mod domains;
 pub mod endpoint;
+mod excerpt;
 pub mod host;
 pub mod merge;
 pub mod mountpoint;

@@ -3,7 +3,7 @@
 //! A mountpoint belongs to whoever claimed it first and keeps it for as long as it is claimed; the queue behind the
 //! owner is in the order of arrival. Two that arrive together stand in the order of source and name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -13,6 +13,7 @@ use crate::annotation::Annotation;
 use crate::certificate::CertificateMap;
 use crate::contribution::{Claims, Contribution, Proc};
 use crate::domains::Domains;
+use crate::endpoint::Endpoint;
 use crate::host::Host;
 use crate::mountpoint::Mountpoint;
 use crate::name::{ProcKey, ProcName};
@@ -51,31 +52,38 @@ impl Snapshot {
         generation: Generation,
     ) -> Self {
         let mut snapshot = Self::empty(defaults);
-        for contribution in contributions {
+        for contribution in by_source(contributions) {
             snapshot.apply(contribution, defaults);
         }
-        let mut touched = BTreeSet::new();
+        let mut reordered = BTreeMap::new();
         for (mountpoint, remembered) in ownership {
             let Some(queue) = snapshot.claims.get(mountpoint) else { continue };
-            let mut ordered: Vec<ProcKey> = remembered.iter().filter(|key| queue.contains(key)).cloned().collect();
-            ordered.extend(queue.iter().filter(|key| !remembered.contains(key)).cloned());
-            snapshot.claims.insert(mountpoint.clone(), ordered.into());
-            touched.insert(mountpoint.clone());
+            let claimants: BTreeSet<&ProcKey> = queue.iter().collect();
+            let known: BTreeSet<&ProcKey> = remembered.iter().collect();
+            let first = remembered.iter().filter(|key| claimants.contains(key));
+            let queue_now: Arc<[ProcKey]> =
+                first.chain(queue.iter().filter(|key| !known.contains(key))).cloned().collect();
+            if *queue != queue_now {
+                snapshot.claims.insert(mountpoint.clone(), queue_now);
+                reordered.insert(mountpoint.clone(), QueueChange::default());
+            }
         }
-        snapshot.apply_claims(&touched);
+        let mut concerned = BTreeSet::new();
+        snapshot.apply_claims(reordered, &mut concerned);
+        snapshot.mark_flaws(&concerned);
         snapshot.generation = generation;
         snapshot
     }
 }
 
-/// Merges whole contributions over what is in force.
+/// Merges whole contributions over what is in force, in the order of their sources' names.
 ///
 /// A source that is not among the contributions keeps its last one. When nothing changes, the snapshot is the
 /// previous one with its generation.
 pub fn merge(previous: &Snapshot, contributions: &[Contribution], defaults: &Defaults) -> (Snapshot, Vec<Rejection>) {
     let mut next = previous.clone();
     let mut changed = false;
-    for contribution in contributions {
+    for contribution in by_source(contributions) {
         changed |= next.apply(contribution, defaults);
     }
     if changed {
@@ -83,6 +91,41 @@ pub fn merge(previous: &Snapshot, contributions: &[Contribution], defaults: &Def
     }
     let rejections = next.rejections();
     (next, rejections)
+}
+
+fn by_source(contributions: &[Contribution]) -> Vec<&Contribution> {
+    let mut sorted: Vec<&Contribution> = contributions.iter().collect();
+    sorted.sort_by(|a, b| a.source.cmp(&b.source));
+    sorted
+}
+
+/// What an update does to the claimants of each mountpoint it touches.
+type Touched = BTreeMap<Mountpoint, QueueChange>;
+
+#[derive(Default)]
+struct QueueChange {
+    leaving: BTreeSet<ProcKey>,
+    /// Claimants in the order of their arrival; most stand in the queue already.
+    claiming: Vec<ProcKey>,
+}
+
+impl QueueChange {
+    /// Notes a claim; a proc that claims one address twice stands in the queue once.
+    fn claim(&mut self, key: &ProcKey) {
+        if self.claiming.last() != Some(key) {
+            self.claiming.push(key.clone());
+        }
+    }
+
+    /// The queue without those who leave, and with the new ones behind; the same one when nobody comes or goes.
+    fn applied_to(self, queue: &Arc<[ProcKey]>) -> Arc<[ProcKey]> {
+        let standing: HashSet<&ProcKey> = queue.iter().collect();
+        let mut arriving = self.claiming.iter().filter(|key| !standing.contains(key)).peekable();
+        if self.leaving.is_empty() && arriving.peek().is_none() {
+            return Arc::clone(queue);
+        }
+        queue.iter().filter(|key| !self.leaving.contains(key)).chain(arriving).cloned().collect()
+    }
 }
 
 impl Snapshot {
@@ -105,20 +148,23 @@ impl Snapshot {
             return false;
         }
         self.contributions.insert(contribution.source.clone(), contribution.clone());
-        let mut touched = BTreeSet::new();
+        let mut touched = Touched::new();
+        let mut concerned = BTreeSet::new();
         for (name, proc) in changes {
             let key = ProcKey { source: contribution.source.clone(), name };
+            concerned.insert(key.clone());
             match proc {
                 Some(proc) => self.apply_proc(key, &proc, &mut touched),
                 None => self.remove_proc(&key, &mut touched),
             }
         }
-        self.apply_claims(&touched);
+        self.apply_claims(touched, &mut concerned);
+        self.mark_flaws(&concerned);
         self.apply_settings(defaults);
         true
     }
 
-    fn apply_proc(&mut self, key: ProcKey, proc: &Proc, touched: &mut BTreeSet<Mountpoint>) {
+    fn apply_proc(&mut self, key: ProcKey, proc: &Proc, touched: &mut Touched) {
         let known = self.procs.get(&key).cloned();
         let (annotation, quarantine) = match &proc.claims {
             Claims::Readable(annotation) => (Arc::clone(annotation), None),
@@ -127,28 +173,29 @@ impl Snapshot {
                 (last_good.unwrap_or_default(), Some(reason.clone()))
             }
         };
-        let before = known.as_ref().map_or(&[][..], |known| &known.upstream.annotation.mountpoints);
-        for mountpoint in before.iter().filter(|mountpoint| !annotation.mountpoints.contains(mountpoint)) {
-            self.leave_queue(mountpoint, &key);
-            touched.insert(mountpoint.clone());
+        if let Some(known) = &known
+            && known.upstream.annotation.mountpoints != annotation.mountpoints
+        {
+            let claimed: HashSet<&Mountpoint> = annotation.mountpoints.iter().collect();
+            for mountpoint in known.upstream.annotation.mountpoints.iter().filter(|was| !claimed.contains(was)) {
+                touched.entry(mountpoint.clone()).or_default().leaving.insert(key.clone());
+            }
         }
         for mountpoint in &annotation.mountpoints {
-            self.join_queue(mountpoint, &key);
-            touched.insert(mountpoint.clone());
+            touched.entry(mountpoint.clone()).or_default().claim(&key);
         }
         self.endpoints -= known.as_ref().map_or(0, |known| known.upstream.endpoints.len());
         self.endpoints += proc.endpoints.len();
         let upstream = self.upstream(&key, known.as_deref(), &proc.endpoints, annotation);
         let in_force = ProcInForce { upstream, quarantine, reasons: proc.reasons.clone() };
-        self.procs.insert(key.clone(), Arc::new(in_force));
-        self.mark_flaws(&key);
+        self.procs.insert(key, Arc::new(in_force));
     }
 
     fn upstream(
         &mut self,
         key: &ProcKey,
         known: Option<&ProcInForce>,
-        endpoints: &Arc<[crate::endpoint::Endpoint]>,
+        endpoints: &Arc<[Endpoint]>,
         annotation: Arc<Annotation>,
     ) -> Arc<Upstream> {
         if let Some(known) = known
@@ -168,57 +215,47 @@ impl Snapshot {
         Arc::new(Upstream { id, proc: key.clone(), name, endpoints: Arc::clone(endpoints), annotation })
     }
 
-    fn remove_proc(&mut self, key: &ProcKey, touched: &mut BTreeSet<Mountpoint>) {
+    fn remove_proc(&mut self, key: &ProcKey, touched: &mut Touched) {
         let Some(known) = self.procs.remove(key) else { return };
         self.endpoints -= known.upstream.endpoints.len();
-        self.flawed.remove(key);
         for mountpoint in &known.upstream.annotation.mountpoints {
-            self.leave_queue(mountpoint, key);
-            touched.insert(mountpoint.clone());
+            touched.entry(mountpoint.clone()).or_default().leaving.insert(key.clone());
         }
     }
 
-    fn join_queue(&mut self, mountpoint: &Mountpoint, key: &ProcKey) {
-        let queue = self.claims.get(mountpoint).map_or(&[][..], |queue| queue.as_ref());
-        if !queue.contains(key) {
-            let longer: Vec<ProcKey> = queue.iter().chain([key]).cloned().collect();
-            self.claims.insert(mountpoint.clone(), longer.into());
-        }
-    }
-
-    fn leave_queue(&mut self, mountpoint: &Mountpoint, key: &ProcKey) {
-        let Some(queue) = self.claims.get(mountpoint) else { return };
-        let shorter: Vec<ProcKey> = queue.iter().filter(|claimant| *claimant != key).cloned().collect();
-        if shorter.is_empty() {
-            self.claims.remove(mountpoint);
-        } else {
-            self.claims.insert(mountpoint.clone(), shorter.into());
-        }
-    }
-
-    /// Brings the table and the marks of the claimants in line with the claim queues.
-    fn apply_claims(&mut self, touched: &BTreeSet<Mountpoint>) {
-        for mountpoint in touched {
-            let queue = self.claims.get(mountpoint).cloned().unwrap_or_default();
+    /// Brings the claim queues and the table up to date, and names the procs that win or lose by it.
+    fn apply_claims(&mut self, touched: Touched, concerned: &mut BTreeSet<ProcKey>) {
+        for (mountpoint, change) in touched {
+            let before = self.claims.get(&mountpoint).cloned().unwrap_or_default();
+            let queue = change.applied_to(&before);
             match queue.first().and_then(|owner| self.procs.get(owner)) {
                 Some(owner) => {
                     let upstream = Arc::clone(&owner.upstream);
-                    let known = self.table.route(mountpoint);
+                    let known = self.table.route(&mountpoint);
                     if known.is_none_or(|known| !Arc::ptr_eq(&known.upstream, &upstream)) {
                         self.table.put(Arc::new(Route { mountpoint: mountpoint.clone(), upstream }));
                     }
                 }
-                None => self.table.remove(mountpoint),
+                None => self.table.remove(&mountpoint),
             }
-            queue.iter().for_each(|claimant| self.mark_flaws(claimant));
+            if before.len() > 1 || queue.len() > 1 {
+                concerned.extend(queue.iter().cloned());
+            }
+            if queue.is_empty() {
+                self.claims.remove(&mountpoint);
+            } else if !Arc::ptr_eq(&queue, &before) {
+                self.claims.insert(mountpoint, queue);
+            }
         }
     }
 
-    fn mark_flaws(&mut self, key: &ProcKey) {
-        if self.rejections_of(key).is_empty() {
-            self.flawed.remove(key);
-        } else {
-            self.flawed.insert(key.clone());
+    fn mark_flaws(&mut self, concerned: &BTreeSet<ProcKey>) {
+        for key in concerned {
+            if self.is_flawed(key) {
+                self.flawed.insert(key.clone());
+            } else {
+                self.flawed.remove(key);
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::excerpt::excerpt;
 use crate::host::{Host, HostError};
 
 /// A claimed address: a host, and the path prefix below it (empty for the root).
@@ -44,7 +45,7 @@ impl Mountpoint {
         let bad_segment = |segment: &str| matches!(segment, "" | "." | "..");
         let bad_char = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '?' | '#');
         if path.contains(bad_char) || path.split('/').skip(1).any(bad_segment) {
-            return Err(MountpointError::Path(path.escape_debug().to_string()));
+            return Err(MountpointError::Path(excerpt(path)));
         }
         Ok(Self { host, path: path.into() })
     }

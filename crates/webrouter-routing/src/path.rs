@@ -3,7 +3,7 @@
 /// How the normal form of a path relates to what was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathForm {
-    /// The received bytes are the normal form; nothing was written.
+    /// The received bytes are the normal form; the buffer means nothing.
     AsReceived,
     /// The normal form was written to the buffer.
     Rewritten,
@@ -26,7 +26,7 @@ pub enum PathError {
     AboveRoot,
 }
 
-/// Brings a path (without query) to its normal form; `normal` is written only when it differs.
+/// Brings a path (without query) to its normal form; `normal` counts only when it differs.
 pub fn normalize(path: &[u8], normal: &mut Vec<u8>) -> Result<PathForm, PathError> {
     if path.first() != Some(&b'/') {
         return Err(PathError::NotAbsolute);
@@ -48,14 +48,29 @@ pub fn normalize(path: &[u8], normal: &mut Vec<u8>) -> Result<PathForm, PathErro
         }
     }
     close_segment(normal, Closing::AtEnd)?;
-    Ok(PathForm::Rewritten)
+    Ok(if normal == path { PathForm::AsReceived } else { PathForm::Rewritten })
 }
 
 /// Writes a decoded path as a request target: what could be read as anything else is escaped.
 pub fn encode(decoded: &[u8], target: &mut Vec<u8>) {
     for &byte in decoded {
         match byte {
-            b'%' | b'?' | b'#' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0..=b' ' | 0x7f.. => {
+            b'%'
+            | b'?'
+            | b'#'
+            | b'"'
+            | b'<'
+            | b'>'
+            | b'['
+            | b'\\'
+            | b']'
+            | b'^'
+            | b'`'
+            | b'{'
+            | b'|'
+            | b'}'
+            | 0..=b' '
+            | 0x7f.. => {
                 let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 };
                 target.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
             }
@@ -149,10 +164,10 @@ mod tests {
 
     #[test]
     fn encoding_is_undone_by_normalizing() {
-        let decoded = b"/a b%?#\xc3\xa9\n";
+        let decoded = b"/a b%?#[]\xc3\xa9\n";
         let mut target = Vec::new();
         encode(decoded, &mut target);
-        assert_eq!(target, b"/a%20b%25%3F%23%C3%A9%0A");
+        assert_eq!(target, b"/a%20b%25%3F%23%5B%5D%C3%A9%0A");
         let mut normal = Vec::new();
         assert_eq!(normalize(&target, &mut normal), Ok(PathForm::Rewritten));
         assert_eq!(normal, decoded);

@@ -50,21 +50,11 @@ impl RouteTable {
     }
 
     pub(crate) fn put(&mut self, route: Arc<Route>) {
-        let host = route.mountpoint.host();
-        let mut paths = self.hosts.get(host.as_str()).cloned().unwrap_or_default();
-        paths.put(Arc::clone(&route));
-        self.hosts.put(host.clone(), paths);
+        self.hosts.put(route);
     }
 
     pub(crate) fn remove(&mut self, mountpoint: &Mountpoint) {
-        let Some(paths) = self.hosts.get(mountpoint.host().as_str()) else { return };
-        let mut paths = paths.clone();
-        paths.remove(mountpoint.path().as_bytes());
-        if paths.is_empty() {
-            self.hosts.remove(mountpoint.host());
-        } else {
-            self.hosts.put(mountpoint.host().clone(), paths);
-        }
+        self.hosts.remove(mountpoint);
     }
 }
 

@@ -1,60 +1,140 @@
-//! Paths of one host: a sorted list, one element for almost every host.
+//! Paths of one host: a sorted list, one element for almost every host; a persistent map where a host has many, so that
+//! a changed mountpoint of a crowded host costs its own change only.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
+use imbl::OrdSet;
+
+use crate::mountpoint::Mountpoint;
 use crate::route::Route;
 
 /// The routes of one host, sorted by path.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct PathMap {
-    routes: Arc<[Arc<Route>]>,
+    routes: Routes,
+    /// No mountpoint of the host has a longer path; no longer prefix needs to be tried.
     longest: usize,
 }
 
+#[derive(Debug, Clone)]
+enum Routes {
+    Few(Arc<[Arc<Route>]>),
+    Many(Arc<OrdSet<ByPath>>),
+}
+
+/// A route of one host, compared by its path.
+#[derive(Debug, Clone)]
+struct ByPath(Arc<Route>);
+
 impl PathMap {
+    /// The paths of a host with one mountpoint.
+    pub(super) fn of(route: Arc<Route>) -> Self {
+        let longest = route.mountpoint.path().len();
+        Self { routes: Routes::Few(Arc::new([route])), longest }
+    }
+
     /// The route whose mountpoint has exactly this path.
     pub fn get(&self, path: &[u8]) -> Option<&Arc<Route>> {
-        let at = self.find(path).ok()?;
-        self.routes.get(at)
+        match &self.routes {
+            Routes::Few(routes) => routes.get(find(routes, path).ok()?),
+            Routes::Many(routes) => routes.get(path).map(|ByPath(route)| route),
+        }
     }
 
     /// The routes, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
-        self.routes.iter()
+        let (few, many) = match &self.routes {
+            Routes::Few(routes) => (Some(routes.iter()), None),
+            Routes::Many(routes) => (None, Some(routes.iter().map(|ByPath(route)| route))),
+        };
+        few.into_iter().flatten().chain(many.into_iter().flatten())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.routes.is_empty()
-    }
-
-    pub(super) fn put(&mut self, route: Arc<Route>) {
-        let mut routes = self.routes.to_vec();
-        match self.find(route.mountpoint.path().as_bytes()) {
-            Ok(at) => routes.splice(at..=at, [route]).for_each(drop),
-            Err(at) => routes.insert(at, route),
-        }
-        self.replace(routes);
-    }
-
-    pub(super) fn remove(&mut self, path: &[u8]) {
-        if let Ok(at) = self.find(path) {
-            let mut routes = self.routes.to_vec();
-            routes.remove(at);
-            self.replace(routes);
-        }
-    }
-
-    /// How long the longest path is; no longer prefix needs to be tried.
     pub(super) fn longest(&self) -> usize {
         self.longest
     }
 
-    fn replace(&mut self, routes: Vec<Arc<Route>>) {
-        self.longest = routes.iter().map(|route| route.mountpoint.path().len()).max().unwrap_or(0);
-        self.routes = routes.into();
+    pub(super) fn put(&mut self, route: Arc<Route>) {
+        self.longest = self.longest.max(route.mountpoint.path().len());
+        match &mut self.routes {
+            Routes::Few(routes) => {
+                let mut list = routes.to_vec();
+                match find(routes, route.mountpoint.path().as_bytes()) {
+                    Ok(at) => list.splice(at..=at, [route]).for_each(drop),
+                    Err(at) => list.insert(at, route),
+                }
+                self.routes = Routes::of(list);
+            }
+            Routes::Many(routes) => drop(Arc::make_mut(routes).insert(ByPath(route))),
+        }
     }
 
-    fn find(&self, path: &[u8]) -> Result<usize, usize> {
-        self.routes.binary_search_by(|route| route.mountpoint.path().as_bytes().cmp(path))
+    /// The paths without one of them; `None` when nothing is left.
+    pub(super) fn without(&self, mountpoint: &Mountpoint) -> Option<Self> {
+        let path = mountpoint.path().as_bytes();
+        match &self.routes {
+            Routes::Few(routes) => {
+                let others = routes.iter().filter(|route| route.mountpoint.path().as_bytes() != path);
+                Self::of_few(others.cloned().collect())
+            }
+            Routes::Many(routes) => {
+                let fewer = routes.without(path);
+                if fewer.len() > FEW {
+                    Some(Self { routes: Routes::Many(Arc::new(fewer)), longest: self.longest })
+                } else {
+                    Self::of_few(fewer.into_iter().map(|ByPath(route)| route).collect())
+                }
+            }
+        }
+    }
+
+    fn of_few(list: Vec<Arc<Route>>) -> Option<Self> {
+        let longest = list.iter().map(|route| route.mountpoint.path().len()).max()?;
+        Some(Self { routes: Routes::of(list), longest })
     }
 }
+
+impl Routes {
+    fn of(list: Vec<Arc<Route>>) -> Self {
+        if list.len() > FEW {
+            Self::Many(Arc::new(list.into_iter().map(ByPath).collect()))
+        } else {
+            Self::Few(list.into())
+        }
+    }
+}
+
+fn find(routes: &[Arc<Route>], path: &[u8]) -> Result<usize, usize> {
+    routes.binary_search_by(|route| route.mountpoint.path().as_bytes().cmp(path))
+}
+
+impl Borrow<[u8]> for ByPath {
+    fn borrow(&self) -> &[u8] {
+        self.0.mountpoint.path().as_bytes()
+    }
+}
+
+impl PartialEq for ByPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for ByPath {}
+
+impl PartialOrd for ByPath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ByPath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.mountpoint.path().as_bytes().cmp(other.0.mountpoint.path().as_bytes())
+    }
+}
+
+/// Up to this many routes a list is smaller and faster than a map.
+const FEW: usize = 16;
