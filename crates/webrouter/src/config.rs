@@ -25,6 +25,11 @@ use webrouter_routing::table::Subdomains;
 pub(crate) use environment::Environment;
 pub(crate) use error::{Colour, ConfigError};
 
+/// A mistake in another TOML file of ours, as a report of the same kind.
+pub(crate) fn toml_mistake(error: &toml::de::Error, path: &Path, text: &str) -> ConfigError {
+    ConfigError::Mistakes(vec![error::from_toml(error, path, text)])
+}
+
 /// Everything that can be configured, parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Config {

@@ -1,4 +1,5 @@
 //! The webrouter binary.
 mod config;
+mod lainlet;
 
 fn main() {}
