@@ -22,7 +22,7 @@ use crate::Cause;
 use crate::access_log::LossReason;
 
 pub use self::core::{CoreMetrics, Limit};
-pub use self::node::{NodeMetrics, SourceHealth, TableSize};
+pub use self::node::{NodeMetrics, SourceHealth, TableInForce};
 use self::number::{BUCKETS, DurationTotals};
 pub use self::number::{Counter, Durations, Gauge};
 pub use self::upstream::UpstreamMetrics;
@@ -65,7 +65,8 @@ metrics! {
     ENDPOINTS = "webrouter_endpoints", Gauge, "Endpoints of all upstreams in force.";
     REJECTIONS = "webrouter_rejections", Gauge, "Entries, or parts of them, not taken, by kind.";
     HOLD = "webrouter_hold", Gauge, "1 while the guard holds an update back, else 0.";
-    APPLY = "webrouter_snapshot_apply_duration_seconds", Histogram, "From a contribution to its snapshot in force.";
+    APPLY = "webrouter_snapshot_apply_seconds", Gauge, "How long merge and publication of the snapshot in force took.";
+    READY = "webrouter_ready", Gauge, "1 while a full table is in force and the instance is not stopping, else 0.";
     SOURCE_CONNECTED = "webrouter_source_connected", Gauge, "1 while the source is connected, else 0.";
     SOURCE_AGE = "webrouter_source_news_age_seconds", Gauge, "Age of the last word from the source; absent before the first.";
     LOG_LOST = "webrouter_access_log_lost", Counter, "Access log lines lost, by reason.";
@@ -152,7 +153,8 @@ fn node_page(node: &NodeMetrics, page: &mut Page<'_>) -> fmt::Result {
     page.gauge(&ENDPOINTS, table.endpoints)?;
     page.labelled(&REJECTIONS, node.rejections().into_iter().map(|(kind, count)| ([("kind", kind)], count)))?;
     page.gauge(&HOLD, u64::from(node.hold()))?;
-    page.durations(&APPLY, [(None, node.applies().totals())])?;
+    page.open(&APPLY)?.encode_gauge(&table.last_apply.as_secs_f64())?;
+    page.gauge(&READY, u64::from(table.ready))?;
     let sources = node.sources();
     let connected = |(name, health): &(String, SourceHealth)| (name.clone(), u64::from(health.connected));
     page.labelled(&SOURCE_CONNECTED, sources.iter().map(connected).map(|(name, value)| ([("source", name)], value)))?;
@@ -206,7 +208,7 @@ fn upstreams_page(cores: &[Arc<CoreMetrics>], page: &mut Page<'_>) -> fmt::Resul
     page.labelled(&REQUESTS, by_class)?;
     page.labelled(&REQUEST_BYTES, totals.iter().map(|(name, t)| ([("upstream", name.as_ref())], t.bytes_received)))?;
     page.labelled(&RESPONSE_BYTES, totals.iter().map(|(name, t)| ([("upstream", name.as_ref())], t.bytes_sent)))?;
-    page.durations(&DURATION, totals.iter().map(|(name, totals)| (Some(name.as_ref()), totals.durations)))
+    page.durations(&DURATION, totals.iter().map(|(name, totals)| (name.as_ref(), totals.durations)))
 }
 
 /// The page being written.
@@ -251,19 +253,16 @@ impl Page<'_> {
     fn durations<'n>(
         &mut self,
         metric: &'static Metric,
-        rows: impl IntoIterator<Item = (Option<&'n str>, DurationTotals)>,
+        rows: impl IntoIterator<Item = (&'n str, DurationTotals)>,
     ) -> fmt::Result {
         let mut encoder = self.open(metric)?;
         for (upstream, totals) in rows {
             let bounds = BUCKETS.iter().map(|bound| bound.as_secs_f64()).chain([f64::INFINITY]);
             let buckets: Vec<(f64, u64)> = bounds.zip(totals.counts).collect();
             let (sum, count) = (totals.sum.as_secs_f64(), totals.count());
-            match upstream {
-                Some(name) => encoder
-                    .encode_family(&[("upstream", name)])?
-                    .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?,
-                None => encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?,
-            }
+            encoder
+                .encode_family(&[("upstream", upstream)])?
+                .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
         }
         Ok(())
     }

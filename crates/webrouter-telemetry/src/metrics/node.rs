@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::number::Durations;
 use crate::access_log::Losses;
 
-/// How large the table in force is.
+/// The table in force.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TableSize {
+pub struct TableInForce {
     /// The snapshot's number.
     pub generation: u64,
     /// Its routes.
@@ -18,6 +17,10 @@ pub struct TableSize {
     pub procs: u64,
     /// Endpoints of all its upstreams.
     pub endpoints: u64,
+    /// How long its merge and publication took.
+    pub last_apply: Duration,
+    /// Whether requests should be sent here.
+    pub ready: bool,
 }
 
 /// How a source is.
@@ -40,12 +43,11 @@ impl SourceHealth {
 pub struct NodeMetrics {
     started: SystemTime,
     state: Mutex<State>,
-    applies: Durations,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    table: TableSize,
+    table: TableInForce,
     rejections: BTreeMap<&'static str, u64>,
     sources: BTreeMap<String, SourceHealth>,
     hold: bool,
@@ -54,14 +56,14 @@ struct State {
 
 impl Default for NodeMetrics {
     fn default() -> Self {
-        Self { started: SystemTime::now(), state: Mutex::default(), applies: Durations::default() }
+        Self { started: SystemTime::now(), state: Mutex::default() }
     }
 }
 
 impl NodeMetrics {
     /// The table in force changed.
-    pub fn set_table(&self, size: TableSize) {
-        self.with(|state| state.table = size);
+    pub fn set_table(&self, table: TableInForce) {
+        self.with(|state| state.table = table);
     }
 
     /// The rejections in force, one kind per rejection; a kind that is no longer there becomes 0.
@@ -90,11 +92,6 @@ impl NodeMetrics {
         self.with(|state| state.losses = Some(losses));
     }
 
-    /// How long it takes from a contribution to its snapshot in force; one task observes.
-    pub fn applies(&self) -> &Durations {
-        &self.applies
-    }
-
     /// When the process started.
     pub fn started(&self) -> SystemTime {
         self.started
@@ -104,7 +101,7 @@ impl NodeMetrics {
         self.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
     }
 
-    pub(super) fn table(&self) -> TableSize {
+    pub(super) fn table(&self) -> TableInForce {
         self.with(|state| state.table)
     }
 

@@ -77,12 +77,6 @@ impl Durations {
         }
         self.micros.add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
     }
-
-    pub(super) fn totals(&self) -> DurationTotals {
-        let mut totals = DurationTotals::default();
-        totals.add(self);
-        totals
-    }
 }
 
 impl DurationTotals {
@@ -125,7 +119,9 @@ mod tests {
         let check = |micros: u64, bucket: usize| {
             let durations = Durations::default();
             durations.observe(Duration::from_micros(micros));
-            let counts = durations.totals().counts;
+            let mut totals = DurationTotals::default();
+            totals.add(&durations);
+            let counts = totals.counts;
             assert_eq!(counts.iter().position(|&count| count == 1), Some(bucket), "{micros} µs");
         };
         check(0, 0);

@@ -64,14 +64,14 @@ fn cores_are_summed() {
 fn the_node_tells_its_state() {
     let metrics = Metrics::new();
     let node = metrics.node();
-    node.set_table(TableSize { generation: 4, routes: 3, procs: 2, endpoints: 5 });
+    let last_apply = Duration::from_millis(3);
+    node.set_table(TableInForce { generation: 4, routes: 3, procs: 2, endpoints: 5, last_apply, ready: true });
     node.set_rejections(["owned", "owned", "bad_name"]);
     node.set_rejections(["owned"]);
     node.set_hold(true);
     node.set_source("file", SourceHealth { connected: false, last_news: None });
     let last_news = SystemTime::now().checked_sub(Duration::from_secs(60));
     node.set_source("lainlet", SourceHealth { connected: true, last_news });
-    node.applies().observe(Duration::from_millis(3));
     let page = metrics.render();
     let check = |name: &str, expected: &str| assert_eq!(row(&page, name), Some(expected), "{name} in\n{page}");
     check("webrouter_generation", "4");
@@ -81,7 +81,8 @@ fn the_node_tells_its_state() {
     check("webrouter_hold", "1");
     check("webrouter_source_connected{source=\"file\"}", "0");
     check("webrouter_source_connected{source=\"lainlet\"}", "1");
-    check("webrouter_snapshot_apply_duration_seconds_bucket{le=\"0.005\"}", "1");
+    check("webrouter_snapshot_apply_seconds", "0.003");
+    check("webrouter_ready", "1");
     assert_eq!(row(&page, "webrouter_source_news_age_seconds{source=\"file\"}"), None);
     let age =
         row(&page, "webrouter_source_news_age_seconds{source=\"lainlet\"}").and_then(|age| age.parse::<f64>().ok());
