@@ -1,1 +1,21 @@
 //! Admin HTTP API: reads all, decides nothing.
+//!
+//! ```text
+//! connection (bounded number, head time-out) ─► guard (Host, action field) ─► handlers ─► view · explain · page
+//!                                                                                │
+//!                                  Discovery (snapshot, status, holds) · Metrics · listeners · access log
+//! ```
+//! It never changes routing data: a hold is accepted or refused by discovery. No foreign byte gets into the page
+//! unescaped. What takes long is made off the runtime's threads, so that discovery never waits for a reader.
+
+mod explain;
+mod gauges;
+mod guard;
+mod handlers;
+mod page;
+mod server;
+mod state;
+mod view;
+
+pub use server::serve;
+pub use state::AdminState;

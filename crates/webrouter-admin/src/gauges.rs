@@ -1,0 +1,29 @@
+//! Brings the gauges that mirror discovery up to date; done for each scrape, so that nobody has to remember it.
+
+use webrouter_discovery::status::SourceState;
+use webrouter_telemetry::metrics::{SourceHealth, TableInForce};
+
+use crate::state::AdminState;
+
+pub(crate) fn set(state: &AdminState) {
+    let (snapshot, status) = (state.discovery.table(), state.discovery.status());
+    let node = state.metrics.node();
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    node.set_table(TableInForce {
+        generation: snapshot.generation().0,
+        routes: count(snapshot.route_count()),
+        procs: count(snapshot.proc_count()),
+        endpoints: count(snapshot.endpoint_count()),
+        last_apply: status.last_apply,
+        ready: state.not_ready_because(&status).is_none(),
+    });
+    node.set_rejections(snapshot.rejections().iter().map(|rejection| rejection.reason.kind()));
+    node.set_hold(status.hold.is_some());
+    for source in &status.sources {
+        let connected = source.state == SourceState::Following;
+        node.set_source(&source.name, SourceHealth { connected, last_news: source.last_news_at });
+    }
+    if let Some(access_log) = &state.access_log {
+        node.set_access_log(access_log.losses());
+    }
+}

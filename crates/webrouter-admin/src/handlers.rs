@@ -1,0 +1,166 @@
+//! One handler per path.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
+use http::{Method, StatusCode, Uri, header};
+use serde::Deserialize;
+use webrouter_admin_api::{ApiError, HoldAction, HoldResolved, Rejections, SnapshotView, Status, paths};
+use webrouter_discovery::status::{HoldDecision, HoldError};
+use webrouter_telemetry::metrics;
+
+use crate::explain::{self, Question};
+use crate::state::AdminState;
+use crate::view::routes::Filter;
+use crate::{gauges, guard, page, view};
+
+/// All paths, behind the guard.
+pub(crate) fn router(state: AdminState) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route(paths::HEALTHZ, get(async || "alive\n"))
+        .route(paths::READYZ, get(readyz))
+        .route(paths::STATUS, get(status))
+        .route(paths::ROUTES, get(routes))
+        .route(paths::SNAPSHOT, get(snapshot))
+        .route(paths::EXPLAIN, get(explain))
+        .route(paths::REJECTIONS, get(rejections))
+        .route(paths::HOLD_ACCEPT, post(accept))
+        .route(paths::HOLD_REFUSE, post(refuse))
+        .route(paths::METRICS, get(metrics_page))
+        .route(paths::OPENAPI, get(async || Json(webrouter_admin_api::openapi())))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(state.clone(), guard::guard))
+        .with_state(state)
+}
+
+async fn readyz(State(state): State<AdminState>) -> Response {
+    match state.not_ready_because(&state.discovery.status()) {
+        None => "ready\n".into_response(),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")).into_response(),
+    }
+}
+
+async fn status(State(state): State<AdminState>) -> Result<Json<Status>, Failure> {
+    off_runtime(move || view::status::status(&state)).await
+}
+
+async fn routes(
+    State(state): State<AdminState>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(filter) = filter.map_err(unreadable)?;
+    let page = off_runtime(move || view::routes::routes(&state.discovery.table(), &state.listeners, &filter)).await?;
+    Ok(page.into_response())
+}
+
+async fn snapshot(State(state): State<AdminState>) -> Result<Json<SnapshotView>, Failure> {
+    off_runtime(move || view::snapshot::snapshot(&state.discovery.table())).await
+}
+
+async fn rejections(State(state): State<AdminState>) -> Result<Json<Rejections>, Failure> {
+    off_runtime(move || view::rejections::rejections(&state.discovery.table())).await
+}
+
+async fn explain(
+    State(state): State<AdminState>,
+    question: Result<Query<Question>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(question) = question.map_err(unreadable)?;
+    let explained = explain::explain(&state.discovery.table(), &state.listeners, &question);
+    let explained = explained.map_err(|error| Failure(StatusCode::BAD_REQUEST, error))?;
+    Ok(Json(explained).into_response())
+}
+
+async fn metrics_page(State(state): State<AdminState>) -> Result<Response, Failure> {
+    let render = move || {
+        gauges::set(&state);
+        state.metrics.render()
+    };
+    let page = tokio::task::spawn_blocking(render).await.map_err(broken)?;
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page).into_response())
+}
+
+async fn page(State(state): State<AdminState>) -> Result<Html<String>, Failure> {
+    let render = move || page::render(&view::status::status(&state));
+    tokio::task::spawn_blocking(render).await.map(Html).map_err(broken)
+}
+
+/// Which hold is meant; all when absent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WhichHold {
+    id: Option<u64>,
+}
+
+async fn accept(
+    State(state): State<AdminState>,
+    which: Result<Query<WhichHold>, QueryRejection>,
+) -> Result<Json<HoldResolved>, Failure> {
+    resolve(&state, HoldAction::Accept, HoldDecision::Accept, which).await
+}
+
+async fn refuse(
+    State(state): State<AdminState>,
+    which: Result<Query<WhichHold>, QueryRejection>,
+) -> Result<Json<HoldResolved>, Failure> {
+    resolve(&state, HoldAction::Refuse, HoldDecision::Refuse, which).await
+}
+
+async fn resolve(
+    state: &AdminState,
+    action: HoldAction,
+    decision: HoldDecision,
+    which: Result<Query<WhichHold>, QueryRejection>,
+) -> Result<Json<HoldResolved>, Failure> {
+    let Query(which) = which.map_err(unreadable)?;
+    state.discovery.resolve_hold(decision, which.id).await.map_err(|error| {
+        let (status, fix) = match error {
+            HoldError::NothingHeld => (StatusCode::CONFLICT, "nothing needs to be done"),
+            HoldError::NoSuchHold(_) => (StatusCode::CONFLICT, "look at the hold in /v1/status and decide anew"),
+            HoldError::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "ask another instance"),
+        };
+        Failure(status, ApiError { error: error.to_string(), fix: fix.into() })
+    })?;
+    tracing::info!(?action, hold = which.id, "an operator decided about a held update");
+    let generation = state.discovery.table().generation().0;
+    Ok(Json(HoldResolved { action, generation }))
+}
+
+async fn not_found(uri: Uri) -> Failure {
+    let error = format!("there is nothing at {}", uri.path());
+    Failure(StatusCode::NOT_FOUND, ApiError { error, fix: format!("see {}", paths::OPENAPI) })
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Failure {
+    let error = format!("{method} is not served at {}", uri.path());
+    Failure(StatusCode::METHOD_NOT_ALLOWED, ApiError { error, fix: format!("see {}", paths::OPENAPI) })
+}
+
+/// An answer other than 2xx.
+struct Failure(StatusCode, ApiError);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.0, Json(self.1)).into_response()
+    }
+}
+
+fn unreadable(rejection: QueryRejection) -> Failure {
+    let fix = format!("see the parameters of this path in {}", paths::OPENAPI);
+    Failure(StatusCode::BAD_REQUEST, ApiError { error: rejection.body_text(), fix })
+}
+
+/// Makes a view on a thread for blocking work: at 100,000 apps it takes long enough to be in somebody's way.
+async fn off_runtime<T: Send + 'static>(make: impl FnOnce() -> T + Send + 'static) -> Result<Json<T>, Failure> {
+    tokio::task::spawn_blocking(make).await.map(Json).map_err(broken)
+}
+
+fn broken(error: tokio::task::JoinError) -> Failure {
+    tracing::error!(%error, "an admin answer could not be made");
+    let fix = "report it with the log of this moment".to_owned();
+    Failure(StatusCode::INTERNAL_SERVER_ERROR, ApiError { error: "the answer could not be made".into(), fix })
+}

@@ -1,0 +1,140 @@
+//! The page at `/`: the state at a glance, and where to read more.
+
+use std::fmt::{self, Write};
+
+use webrouter_admin_api::{Source, SourceState, Status, TableFrom, paths};
+
+/// The whole page; every text of the state goes through [`Text`].
+pub(crate) fn render(status: &Status) -> String {
+    let mut page = String::with_capacity(4096);
+    // Writing to a String does not fail.
+    let _ = write_page(status, &mut page);
+    page
+}
+
+fn write_page(status: &Status, page: &mut String) -> fmt::Result {
+    write!(page, "{HEAD}<h1>webrouter <small>{}</small></h1>", Text(&status.version))?;
+    match &status.not_ready_because {
+        None => page.push_str("<p class=good>Ready: a full table is in force.</p>"),
+        Some(reason) => write!(page, "<p class=bad>Not ready: {}</p>", Text(reason))?,
+    }
+    if let Some(hold) = &status.hold {
+        write!(
+            page,
+            "<p class=bad>Update {} of {} is held: {}. Routes {} → {}, endpoints {} → {}. Decide with \
+             <code>webrouter hold accept</code> or <code>webrouter hold refuse</code>.</p>",
+            hold.id,
+            Text(&hold.source),
+            Text(&hold.reason),
+            hold.routes_before,
+            hold.routes_after,
+            hold.endpoints_before,
+            hold.endpoints_after
+        )?;
+    }
+    write_numbers(status, page)?;
+    page.push_str("<h2>Sources</h2><table><tr><th>Source<th>State<th>Since<th>Last news<th>Last error");
+    status.sources.iter().try_for_each(|source| write_source(source, page))?;
+    page.push_str("</table><h2>Listeners</h2><ul>");
+    for listener in &status.listeners {
+        write!(page, "<li><code>{}</code>", Text(&listener.address))?;
+    }
+    page.push_str("</ul><h2>Read more</h2><ul>");
+    for (path, what) in LINKS {
+        write!(page, "<li><a href=\"{path}\">{path}</a> {what}")?;
+    }
+    page.push_str("</ul>\n");
+    Ok(())
+}
+
+fn write_numbers(status: &Status, page: &mut String) -> fmt::Result {
+    let from = match status.table_from {
+        TableFrom::Source => "the sources",
+        TableFrom::LastGood => "the last good table on disk, in part",
+    };
+    let rows = [
+        ("Generation", status.generation.to_string()),
+        ("In force since", status.applied_at.clone()),
+        ("From", from.to_owned()),
+        ("Routes", status.routes.to_string()),
+        ("Procs", status.procs.to_string()),
+        ("Endpoints", status.endpoints.to_string()),
+        ("Rejections", status.rejections.to_string()),
+        ("Access log lines lost", status.access_log.lost_total.to_string()),
+        ("Up since", status.started_at.clone()),
+    ];
+    page.push_str("<table>");
+    for (name, value) in rows {
+        write!(page, "<tr><th>{name}<td>{}", Text(&value))?;
+    }
+    page.push_str("</table>");
+    Ok(())
+}
+
+fn write_source(source: &Source, page: &mut String) -> fmt::Result {
+    let (state, class) = match source.state {
+        SourceState::Connecting => ("connecting", "none"),
+        SourceState::Following => ("following", "good"),
+        SourceState::Failing => ("failing", "bad"),
+    };
+    let error = source.last_error.as_ref().map(|error| format!("{} {}: {}", error.at, error.kind, error.message));
+    write!(
+        page,
+        "<tr><td>{} <code>{}</code><td class={class}>{state}<td>{}<td>{}<td>{}",
+        Text(&source.name),
+        Text(&source.target),
+        Text(&source.since),
+        Text(source.last_news_at.as_deref().unwrap_or("never")),
+        Text(error.as_deref().unwrap_or("none"))
+    )
+}
+
+/// A text in HTML.
+struct Text<'a>(&'a str);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                c if c.is_control() => write!(f, "{}", c.escape_default())?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+const LINKS: [(&str, &str); 7] = [
+    (paths::STATUS, "how the instance is doing"),
+    (paths::ROUTES, "the routes in force"),
+    (paths::REJECTIONS, "what is not taken, and why"),
+    (paths::SNAPSHOT, "the snapshot in force"),
+    (paths::METRICS, "metrics for Prometheus"),
+    (paths::READYZ, "whether requests should be sent here"),
+    (paths::OPENAPI, "the description of this API"),
+];
+
+const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>webrouter</title>\
+<meta name=viewport content=\"width=device-width\"><style>\
+:root{color-scheme:light dark;--good:light-dark(#176b2c,#6fd08a);--bad:light-dark(#a3200d,#ff9a85);\
+--line:light-dark(#ccc,#444)}\
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
+table{border-collapse:collapse}th,td{text-align:left;padding:.2rem 1rem .2rem 0;border-bottom:1px solid var(--line);\
+vertical-align:top;overflow-wrap:anywhere}th{font-weight:600}small{font-weight:400}\
+.good{color:var(--good)}.bad{color:var(--bad)}</style>";
+
+#[cfg(test)]
+mod tests {
+    use super::Text;
+
+    #[test]
+    fn foreign_text_stays_text() {
+        let text = Text("<script>\"'&\u{1b}é").to_string();
+        assert_eq!(text, "&lt;script&gt;&quot;&#39;&amp;\\u{1b}é");
+    }
+}

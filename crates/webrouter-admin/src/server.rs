@@ -1,0 +1,91 @@
+//! Connections of the admin listener.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::handlers;
+use crate::state::AdminState;
+
+/// Serves the admin API until `shutdown` resolves; then lets answers under way finish for a short time.
+pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Future<Output = ()>) {
+    let router = handlers::router(state);
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let (stop, stopping) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        tokio::select! {
+            () = &mut shutdown => break,
+            (place, accepted) = accepted => match accepted {
+                Ok((stream, _)) => {
+                    let (router, stopping) = (router.clone(), stopping.clone());
+                    connections.spawn(async move {
+                        connection(stream, router, stopping).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "admin connection not accepted");
+                    sleep(ACCEPT_AGAIN_AFTER).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    drop(stop);
+    let finish = async { while connections.join_next().await.is_some() {} };
+    if timeout(FINISH_WITHIN, finish).await.is_err() {
+        tracing::debug!(open = connections.len(), "admin connections cut at stop");
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Receiver<()>) {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_BUFFER);
+    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut served = pin!(served);
+    tokio::select! {
+        result = &mut served => return log(result),
+        // The sender never sends: it is dropped at stop.
+        _ = stopping.changed() => {}
+        () = sleep(MAX_AGE) => {}
+    }
+    served.as_mut().graceful_shutdown();
+    match timeout(FINISH_WITHIN, served).await {
+        Ok(result) => log(result),
+        Err(_) => tracing::debug!("admin connection cut: its client does not take the answer"),
+    }
+}
+
+fn log(result: hyper::Result<()>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "admin connection ended");
+    }
+}
+
+/// Beyond them, clients wait in the listener's queue.
+const MAX_CONNECTIONS: usize = 64;
+/// For a request head, idle time before it included.
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// Bytes of a request head.
+const MAX_BUFFER: usize = 64 << 10;
+/// A connection is closed after the answer it is in by then.
+const MAX_AGE: Duration = Duration::from_secs(600);
+const FINISH_WITHIN: Duration = Duration::from_secs(2);
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);

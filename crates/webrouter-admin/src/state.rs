@@ -1,0 +1,41 @@
+//! What the admin API reads from.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use webrouter_admin_api::Listener;
+use webrouter_discovery::Discovery;
+use webrouter_discovery::status::DiscoveryStatus;
+use webrouter_telemetry::access_log::AccessLog;
+use webrouter_telemetry::metrics::Metrics;
+
+/// Everything the admin API reads from; clones are of the same instance.
+#[derive(Clone)]
+pub struct AdminState {
+    /// The table, its sources and holds.
+    pub discovery: Discovery,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The addresses that the data plane listens on, as bound.
+    pub listeners: Arc<[Listener]>,
+    /// Set when the instance begins to stop: it is not ready from then on.
+    pub stopping: Arc<AtomicBool>,
+    /// The access log, when one is written.
+    pub access_log: Option<AccessLog>,
+    /// When the process started.
+    pub started: SystemTime,
+    /// Host names, besides IP addresses and `localhost`, under which the admin API is asked for.
+    pub names: Arc<[String]>,
+}
+
+impl AdminState {
+    /// Why requests should not be sent here, or `None` when they should.
+    pub(crate) fn not_ready_because(&self, status: &DiscoveryStatus) -> Option<String> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Some("stopping".to_owned());
+        }
+        let reason = || status.not_ready_because.clone().unwrap_or_else(|| "no full table is in force yet".to_owned());
+        (!status.ready).then(reason)
+    }
+}

@@ -1,0 +1,28 @@
+//! What is not taken, and why.
+
+use webrouter_admin_api::{Claimant, Rejection, Rejections};
+use webrouter_routing::rejection::{self, Reason};
+use webrouter_routing::snapshot::Snapshot;
+
+pub(crate) fn rejections(snapshot: &Snapshot) -> Rejections {
+    let rejections = snapshot.rejections().iter().map(view).collect();
+    Rejections { generation: snapshot.generation().0, rejections }
+}
+
+fn view(rejection: &rejection::Rejection) -> Rejection {
+    let rejection::Rejection { source, entry, reason } = rejection;
+    let owner = match reason {
+        Reason::Owned { owner, .. } => {
+            Some(Claimant { source: owner.source.to_string(), entry: owner.name.to_string() })
+        }
+        _ => None,
+    };
+    Rejection {
+        source: source.to_string(),
+        entry: entry.clone(),
+        kind: reason.kind().to_owned(),
+        reason: reason.to_string(),
+        owner,
+        advice: reason.advice().to_owned(),
+    }
+}
