@@ -145,6 +145,7 @@ fn compare(scenarios: &[Scenario], options: &Options) -> Result<()> {
             false => PathBuf::new(),
         },
     };
+    warn_when_busy();
     process::pin(LOAD_CORE)?;
     let directory = tempfile::tempdir()?;
     let mut site = Site {
@@ -216,6 +217,15 @@ fn start_origin(site: &mut Site, directory: &Path, groups: &Groups) -> Result<Pr
     origin
         .wait_until(Duration::from_secs(10), Duration::from_millis(20), || proxies::ask(last, "origin", "/").is_ok())?;
     Ok(origin)
+}
+
+/// Other work on the two cores costs caches and wake-ups, which then count as the proxy's.
+fn warn_when_busy() {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let busy = load.split(' ').next().and_then(|load| load.parse().ok());
+    if let Some(load) = busy.filter(|load: &f64| *load > 0.5) {
+        eprintln!("this machine is busy (load {load}): expect noise, use more rounds");
+    }
 }
 
 /// The program that was named, or the one beside this binary.

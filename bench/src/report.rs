@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
+use crate::origin;
 use crate::proxies::Kind;
 use crate::scenario::{Sample, Scenario};
 
@@ -31,8 +32,8 @@ struct Line {
     cpu_micros: f64,
     cpu_micros_least: f64,
     cpu_micros_most: f64,
-    /// Median body bytes per CPU second, in MiB.
-    mib_per_cpu_second: f64,
+    /// Median body bytes per CPU second, in MiB, where bodies are what costs.
+    mib_per_cpu_second: Option<f64>,
     requests_per_second: f64,
     rss_mib: f64,
     pss_mib: f64,
@@ -44,6 +45,8 @@ struct Line {
 struct Ratio {
     against: &'static str,
     ratio: f64,
+    least: f64,
+    most: f64,
 }
 
 impl Report {
@@ -62,9 +65,10 @@ impl Report {
                 Line {
                     proxy: kind.name(),
                     cpu_micros,
-                    cpu_micros_least: micros.iter().copied().fold(f64::INFINITY, f64::min),
-                    cpu_micros_most: micros.iter().copied().fold(0.0, f64::max),
-                    mib_per_cpu_second: scenario.body() as f64 / cpu_micros * 1e6 / MIB,
+                    cpu_micros_least: least(&micros),
+                    cpu_micros_most: most(&micros),
+                    mib_per_cpu_second: (scenario.body() >= origin::MEDIUM)
+                        .then(|| scenario.body() as f64 / cpu_micros * 1e6 / MIB),
                     requests_per_second: rounds.median(column, Sample::rate),
                     rss_mib: rounds.median(column, |sample| sample.rss_kib as f64 / 1024.0),
                     pss_mib: rounds.median(column, |sample| sample.pss_kib as f64 / 1024.0),
@@ -73,7 +77,7 @@ impl Report {
                         .iter()
                         .enumerate()
                         .filter(|(other, _)| *other != column)
-                        .map(|(other, against)| Ratio { against: against.name(), ratio: rounds.ratio(column, other) })
+                        .map(|(other, against)| rounds.ratio(column, other, against.name()))
                         .collect(),
                 }
             })
@@ -105,23 +109,23 @@ impl Report {
         let columns = header.len();
         table.set_header(header);
         for line in &self.proxies {
-            let ratio = |against: &str| {
-                line.ratios
-                    .iter()
-                    .find(|ratio| ratio.against == against)
-                    .map_or_else(|| "–".to_owned(), |ratio| format!("{:.2}", ratio.ratio))
+            let against = |name: &str| line.ratios.iter().find(|ratio| ratio.against == name);
+            let short = |name: &str| against(name).map_or_else(|| "–".to_owned(), |it| format!("{:.2}", it.ratio));
+            let long = |name: &str| {
+                against(name)
+                    .map_or_else(|| "–".to_owned(), |it| format!("{:.2} ({:.2}–{:.2})", it.ratio, it.least, it.most))
             };
             let mut row = vec![
                 line.proxy.to_owned(),
                 format!("{:.1}", line.cpu_micros),
                 format!("{:.1}–{:.1}", line.cpu_micros_least, line.cpu_micros_most),
-                format!("{:.0}", line.mib_per_cpu_second),
+                line.mib_per_cpu_second.map_or_else(|| "–".to_owned(), |mib| format!("{mib:.0}")),
                 format!("{:.0}", line.requests_per_second),
                 format!("{:.0}", line.rss_mib),
                 format!("{:.0}", line.pss_mib),
             ];
-            row.extend(self.proxies.iter().map(|other| ratio(other.proxy)));
-            row.push(self.best_peer.map_or_else(|| "–".to_owned(), ratio));
+            row.extend(self.proxies.iter().map(|other| short(other.proxy)));
+            row.push(self.best_peer.map_or_else(|| "–".to_owned(), long));
             table.add_row(row);
         }
         for column in 1..columns {
@@ -143,13 +147,22 @@ impl Rounds {
     }
 
     /// Neighbours in time are compared, so that what slows a whole round down cancels out.
-    fn ratio(&self, of: usize, to: usize) -> f64 {
+    fn ratio(&self, of: usize, to: usize, against: &'static str) -> Ratio {
         let (of, to) = (self.column(of, Sample::micros_per_request), self.column(to, Sample::micros_per_request));
-        median(of.iter().zip(&to).map(|(a, b)| a / b).collect())
+        let ratios: Vec<f64> = of.iter().zip(&to).map(|(a, b)| a / b).collect();
+        Ratio { against, least: least(&ratios), most: most(&ratios), ratio: median(ratios) }
     }
 }
 
 const MIB: f64 = 1024.0 * 1024.0;
+
+fn least(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+fn most(values: &[f64]) -> f64 {
+    values.iter().copied().fold(0.0, f64::max)
+}
 
 /// The middle value, of an even number the mean of the middle two; NaN of none.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
@@ -203,7 +216,7 @@ mod tests {
             kinds: vec![Kind::Nginx, Kind::Webrouter, Kind::Relay],
             rounds: vec![vec![sample(20), sample(10), sample(5)], vec![sample(40), sample(20), sample(10)]],
         };
-        assert_eq!(rounds.ratio(1, 0), 0.5);
+        assert_eq!(rounds.ratio(1, 0, "nginx").ratio, 0.5);
         let report = Report::of(Scenario::Small, &rounds);
         assert_eq!(report.best_peer, Some("nginx"));
         assert!(report.table().contains("0.50"));

@@ -41,8 +41,8 @@ http {
     proxy_send_timeout 900s;
     proxy_max_temp_file_size 0;
     proxy_buffer_size 8k;
-    proxy_buffers 8 64k;
-    proxy_busy_buffers_size 128k;
+    proxy_buffers 8 256k;
+    proxy_busy_buffers_size 512k;
     proxy_set_header Host $host;
     proxy_set_header Connection "";
     proxy_set_header X-Real-IP $remote_addr;
