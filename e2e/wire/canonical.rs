@@ -63,7 +63,6 @@ impl Canonical {
                         field.1.push_str(" (again)");
                     }
                 }
-                "host" => fields.push(("Host".to_owned(), value)),
                 _ => fields.push((name, value)),
             }
         }
@@ -135,7 +134,8 @@ fn short(text: &str) -> String {
 }
 
 /// Fields whose place in the head is the router's choice.
-const FREE: [&str; 10] = [
+const FREE: [&str; 11] = [
+    "host",
     "content-length",
     "upgrade",
     "x-real-ip",

@@ -66,8 +66,8 @@ pub(crate) fn cases() -> Vec<Case> {
             b"GET / HTTP/1.1\r\nHost: a.b.demo.test\r\n{ours}\r\n",
         ),
         forwarded(
-            "Host is rewritten where it stands",
-            "RFC 9110 §5.3, SPEC §4",
+            "fields around Host keep their order, in whichever place Host is sent",
+            "RFC 9110 §5.3, §7.2",
             b"GET / HTTP/1.1\r\nX-A: 1\r\nhost: demo.test\r\nX-B: 2\r\n\r\n",
             b"GET / HTTP/1.1\r\nX-A: 1\r\nHost: demo.test\r\nX-B: 2\r\n{ours}\r\n",
         ),

@@ -92,11 +92,11 @@ pub(crate) fn cases() -> Vec<Case> {
                 b"GET / HTTP/1.1\r\nHost: demo.test\r\n{ours}Connection: upgrade\r\nUpgrade: tcp\r\n\r\nping",
                 vec![
                     Step::ReadHead,
-                    Step::Write(b"HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: tcp\r\n\r\n".to_vec()),
+                    Step::Write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: tcp\r\n\r\n".to_vec()),
                     Step::Echo,
                 ],
             )
-            .gets(b"HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: tcp\r\n\r\n")
+            .gets(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: tcp\r\n\r\n")
             .sends(b"ping")
             .gets_bytes(b"ping")
             .half_closes()

@@ -50,6 +50,8 @@ pub struct Exchange {
     pub complete: bool,
     /// Whether the router ended its side during the script.
     pub ended: bool,
+    /// Whether the script is over, so that nothing here will change any more.
+    pub finished: bool,
 }
 
 /// The scripted origin; it goes when dropped.
@@ -140,18 +142,31 @@ impl Connection<'_> {
         let script = script.unwrap_or_else(|| self.shared.default.clone());
         let index = {
             let mut exchanges = locked(&self.shared.exchanges);
-            exchanges.push(Exchange { connection: self.number, bytes: Vec::new(), complete: true, ended: false });
+            exchanges.push(Exchange {
+                connection: self.number,
+                bytes: Vec::new(),
+                complete: true,
+                ended: false,
+                finished: false,
+            });
             exchanges.len() - 1
         };
+        let next = self.follow(script, index);
+        if next == Next::Stop {
+            let _ = self.stream.shutdown(Shutdown::Both);
+        }
+        if let Some(exchange) = locked(&self.shared.exchanges).get_mut(index) {
+            exchange.finished = true;
+        }
+        next
+    }
+
+    fn follow(&mut self, script: Vec<Step>, index: usize) -> Next {
         let mut framing = Framing::None;
         for step in script {
             match self.step(step, index, &mut framing) {
                 Next::Go => {}
-                Next::Stop => {
-                    let _ = self.stream.shutdown(Shutdown::Both);
-                    return Next::Stop;
-                }
-                Next::Reset => return Next::Reset,
+                end => return end,
             }
         }
         Next::Go
