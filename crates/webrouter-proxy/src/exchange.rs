@@ -21,7 +21,7 @@ use crate::http1::field::Known;
 use crate::http1::head::{Framing, HeadScanner, RequestHead, ResponseHead};
 use crate::request::{Method, Request};
 use crate::response;
-use crate::upstream::UpstreamState;
+use crate::upstream::{LoggedRoute, UpstreamState};
 
 /// What becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub(crate) struct Record {
     pub(crate) made_id: TraceId,
     /// The table this request is decided by.
     pub(crate) table: Option<LiveTable>,
-    pub(crate) upstream: Option<(Rc<UpstreamState>, LogFileId)>,
+    pub(crate) upstream: Option<(Rc<UpstreamState>, Rc<LoggedRoute>)>,
     /// Whether the response has begun: then an error can only cut it.
     pub(crate) answered: bool,
     pub(crate) keep_alive: bool,
@@ -113,11 +113,16 @@ pub(crate) async fn run(core: &Rc<Core>, client: &mut Client, scratch: &mut Scra
         leftover: Vec::new(),
     };
     scratch.head.clear();
+    core.metrics.requests_open.increment();
     let next = match serve(core, client, scratch, &mut record).await {
         Ok(Some(next)) => next,
-        Ok(None) => return Next::Close,
+        Ok(None) => {
+            core.metrics.requests_open.decrement();
+            return Next::Close;
+        }
         Err(error) => fail(core, client, scratch, &mut record, &error).await,
     };
+    core.metrics.requests_open.decrement();
     log(core, scratch, &record);
     advance(scratch, &mut record, next)
 }
@@ -166,8 +171,8 @@ async fn serve(
 
 fn note_route(core: &Core, record: &mut Record, route: &Route) {
     let state = core.upstream(&route.upstream);
-    let file = state.log_file(route, &core.access_log);
-    record.upstream = Some((state, file));
+    let logged = state.logged(route, &core.access_log);
+    record.upstream = Some((state, logged));
 }
 
 /// Reads until the head is whole; `None` when the client closed before its first byte.
@@ -280,7 +285,9 @@ fn advance(scratch: &mut Scratch, record: &mut Record, next: Next) -> Next {
 
 fn log(core: &Core, scratch: &Scratch, record: &Record) {
     let elapsed = record.started.elapsed();
-    let file = record.upstream.as_ref().map_or(LogFileId::UNROUTED, |(_, file)| *file);
+    let logged = record.upstream.as_ref().map(|(_, logged)| logged);
+    core.metrics.client_received_bytes.add(record.bytes_received);
+    core.metrics.client_sent_bytes.add(record.bytes_sent);
     match &record.upstream {
         Some((state, _)) => {
             state.metrics.record(record.status, elapsed, record.bytes_received, record.bytes_sent);
@@ -292,7 +299,7 @@ fn log(core: &Core, scratch: &Scratch, record: &Record) {
     let head = &scratch.head;
     let field = |known| head.field(known).unwrap_or_default().of_bytes(bytes);
     core.log.borrow_mut().record(&Entry {
-        file,
+        file: logged.map_or(LogFileId::UNROUTED, |logged| logged.file),
         started: SystemTime::now(),
         remote_addr: record.client,
         remote_user: b"",
@@ -309,7 +316,7 @@ fn log(core: &Core, scratch: &Scratch, record: &Record) {
         upstream_addr: record.endpoint,
         request_id: received_request_id(head, bytes).unwrap_or(record.made_id.as_bytes()),
         scheme: record.scheme.as_str(),
-        route: "",
+        route: logged.map_or("", |logged| &logged.text),
         cause: record.cause.map_or("", Cause::as_str),
         attempts: record.attempts,
     });

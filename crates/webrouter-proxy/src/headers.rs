@@ -227,8 +227,18 @@ fn write_target(target: &Target, bytes: &[u8], normal_path: &[u8], route: &Route
 
 /// Writes an IP address.
 pub(crate) fn write_address(address: IpAddr, out: &mut Vec<u8>) {
-    // Writing to a vector cannot fail.
-    let _ = write!(out, "{address}");
+    match address {
+        IpAddr::V4(v4) => {
+            for (index, octet) in v4.octets().into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b'.');
+                }
+                encode::decimal(out, u64::from(octet));
+            }
+        }
+        // Writing to a vector cannot fail.
+        IpAddr::V6(v6) => drop(write!(out, "{v6}")),
+    }
 }
 
 /// How a response's body reaches the client, and whether the connection lives on.

@@ -5,8 +5,10 @@ pub(crate) mod connect;
 pub(crate) mod pool;
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
+use webrouter_routing::mountpoint::Mountpoint;
 use webrouter_routing::name::ProcKey;
 use webrouter_routing::route::{Route, Upstream};
 use webrouter_telemetry::access_log::{AccessLog, LogFileId};
@@ -21,7 +23,14 @@ pub(crate) struct UpstreamState {
     pub(crate) pool: Pool,
     /// Where the next round begins.
     pub(crate) turn: Cell<usize>,
-    log_files: RefCell<Vec<(String, LogFileId)>>,
+    logged: RefCell<Vec<Rc<LoggedRoute>>>,
+}
+
+/// A route as the access log names it.
+pub(crate) struct LoggedRoute {
+    pub(crate) mountpoint: Mountpoint,
+    pub(crate) text: String,
+    pub(crate) file: LogFileId,
 }
 
 impl UpstreamState {
@@ -31,19 +40,20 @@ impl UpstreamState {
             metrics,
             pool: Pool::default(),
             turn: Cell::new(first_turn),
-            log_files: RefCell::default(),
+            logged: RefCell::default(),
         }
     }
 
-    /// The access log's file for a route of this upstream.
-    pub(crate) fn log_file(&self, route: &Route, log: &AccessLog) -> LogFileId {
-        let host = route.mountpoint.host().as_str();
-        let mut files = self.log_files.borrow_mut();
-        if let Some((_, id)) = files.iter().find(|(known, _)| known == host) {
-            return *id;
+    /// How the access log names a route of this upstream.
+    pub(crate) fn logged(&self, route: &Route, log: &AccessLog) -> Rc<LoggedRoute> {
+        let mut logged = self.logged.borrow_mut();
+        if let Some(known) = logged.iter().find(|known| known.mountpoint == route.mountpoint) {
+            return Rc::clone(known);
         }
-        let id = log.file(host, &route.upstream.name);
-        files.push((host.to_owned(), id));
-        id
+        let file = log.file(route.mountpoint.host().as_str(), &route.upstream.name);
+        let text = route.mountpoint.to_string();
+        let new = Rc::new(LoggedRoute { mountpoint: route.mountpoint.clone(), text, file });
+        logged.push(Rc::clone(&new));
+        new
     }
 }

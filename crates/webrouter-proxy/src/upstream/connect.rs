@@ -42,8 +42,7 @@ pub(crate) async fn connection(
     upstream: &Upstream,
     freshness: Freshness,
 ) -> Result<(UpstreamConnection, u8), ProxyError> {
-    let app = || upstream.proc.name.app().to_owned();
-    let mut failure = ProxyError::NoEndpoint { app: app() };
+    let mut failure = None;
     let mut attempts: u8 = 0;
     for endpoint in round_robin(state, &upstream.endpoints) {
         attempts = attempts.saturating_add(1);
@@ -61,11 +60,15 @@ pub(crate) async fn connection(
             Err(cause) => {
                 core.metrics.upstream_connect_failures.increment();
                 tracing::debug!(%endpoint, upstream = %upstream.name, cause = cause.as_str(), "endpoint not reached");
-                failure = ProxyError::Unreachable { app: app(), cause };
+                failure = Some(cause);
             }
         }
     }
-    Err(failure)
+    let app = upstream.proc.name.app().to_owned();
+    Err(match failure {
+        Some(cause) => ProxyError::Unreachable { app, cause },
+        None => ProxyError::NoEndpoint { app },
+    })
 }
 
 async fn connect(endpoint: Endpoint, patience: Duration) -> Result<TcpStream, Cause> {
