@@ -31,7 +31,7 @@ fn a_line_has_the_fields_collectors_parse() {
     let lines = logged(&router, 1);
     let fields: Vec<&str> = lines[0].split('@').collect();
     assert_eq!(fields.len(), 14, "{}", lines[0]);
-    assert_eq!(fields[0], "127.0.0.1", "the peer");
+    assert_eq!(fields[0], "1.2.3.4", "the client behind trusted proxies");
     assert_eq!(fields[1], "-", "the user");
     assert!(fields[2].starts_with('[') && fields[2].ends_with(']') && fields[2].len() == 28, "{}", fields[2]);
     assert_eq!(

@@ -51,7 +51,7 @@ fn an_address_that_is_none_is_refused() {
 
 #[test]
 fn broken_toml_is_refused() {
-    refused("[timeouts]\nconnect = \n", "connect = ");
+    refused("[timeouts]\nconnect = \n", "connect =");
 }
 
 #[test]

@@ -75,3 +75,15 @@ pub(crate) fn cases() -> Vec<Case> {
         ),
     ]
 }
+
+/// As far as the limit of a request head goes.
+pub(crate) const RAISED: &str = "[limits]\nrequest_head_bytes = \"1MiB\"\n";
+
+/// Old apps send header lines of up to 1 MiB.
+pub(crate) fn raised_cases() -> Vec<Case> {
+    vec![
+        passes("a value of a million bytes where that is allowed", "SPEC §4", &with_value(1_000_000)),
+        refused("a value of 1.1 million bytes", "RFC 6585 §5, SPEC §4", 431, with_value(1_100_000) + "\r\n"),
+        refused("140 fields in a big head", "RFC 6585 §5, SPEC §4", 431, with_fields(140) + "\r\n"),
+    ]
+}

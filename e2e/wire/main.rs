@@ -33,7 +33,7 @@ use case::Case;
 type Theme = (&'static str, fn() -> Vec<Case>, &'static str);
 
 /// Every theme with the TOML sections its router needs.
-const THEMES: [Theme; 17] = [
+const THEMES: [Theme; 18] = [
     ("request_line", request_line::cases, ""),
     ("header_fields", header_fields::cases, ""),
     ("host", host::cases, ""),
@@ -51,6 +51,7 @@ const THEMES: [Theme; 17] = [
     ("upgrades", upgrades::cases, ""),
     ("http10", http10::cases, ""),
     ("limits", limits::cases, limits::CONFIGURATION),
+    ("raised_limits", limits::raised_cases, limits::RAISED),
 ];
 
 macro_rules! run_themes {
@@ -68,7 +69,7 @@ mod theme {
 
     run_themes! {
         request_line header_fields host content_length transfer_encoding chunks targets_and_paths redirects
-        forwarded_headers untrusted_peer hop_by_hop responses pipelining expect_continue upgrades http10 limits
+        forwarded_headers untrusted_peer hop_by_hop responses pipelining expect_continue upgrades http10 limits raised_limits
     }
 }
 
