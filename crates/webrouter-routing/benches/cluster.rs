@@ -9,27 +9,27 @@ use webrouter_routing::endpoint::Endpoint;
 use webrouter_routing::name::{ProcName, SourceName};
 
 /// The host that every app is mounted on too, by path.
-pub const SHARED_HOST: &str = "all.lain.local";
+pub(crate) const SHARED_HOST: &str = "all.lain.local";
 
 /// The host of one app.
-pub fn host(app: usize) -> String {
+pub(crate) fn host(app: usize) -> String {
     format!("app-{app}.lain.local")
 }
 
 /// All apps, two endpoints each, at a host of their own, below its `/api`, and below the shared host.
-pub fn contribution(apps: usize) -> Contribution {
+pub(crate) fn contribution(apps: usize) -> Contribution {
     let mut contribution = Contribution::empty(SourceName::new("lainlet"));
     contribution.procs = (0..apps).map(|app| (name(app), Arc::new(proc(app, 8000)))).collect();
     contribution
 }
 
 /// The name of one app's proc.
-pub fn name(app: usize) -> ProcName {
+pub(crate) fn name(app: usize) -> ProcName {
     ProcName::parse(&format!("app-{app}.web.web")).expect("a name")
 }
 
 /// One app whose two containers listen on a port.
-pub fn proc(app: usize, port: u16) -> Proc {
+pub(crate) fn proc(app: usize, port: u16) -> Proc {
     let host = host(app);
     let mountpoint = vec![host.clone(), format!("{host}/api"), format!("{SHARED_HOST}/app-{app}")];
     let (annotation, reasons) =

@@ -1,11 +1,12 @@
-//! Paths of one host: a sorted list, one element for almost every host; a persistent map where a host has many, so that
+//! Paths of one host: a sorted list, one element for almost every host; a persistent set where a host has many, so that
 //! a changed mountpoint of a crowded host costs its own change only.
 
 use std::borrow::Borrow;
-use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use imbl::OrdSet;
+use imbl::GenericHashMap;
+use imbl::shared_ptr::DefaultSharedPtr;
 
 use crate::mountpoint::Mountpoint;
 use crate::route::Route;
@@ -21,10 +22,12 @@ pub struct PathMap {
 #[derive(Debug, Clone)]
 enum Routes {
     Few(Arc<[Arc<Route>]>),
-    Many(Arc<OrdSet<ByPath>>),
+    Many(Arc<Crowd>),
 }
 
-/// A route of one host, compared by its path.
+type Crowd = GenericHashMap<ByPath, (), foldhash::fast::RandomState, DefaultSharedPtr>;
+
+/// A route of one host, told from the others by its path.
 #[derive(Debug, Clone)]
 struct ByPath(Arc<Route>);
 
@@ -39,17 +42,21 @@ impl PathMap {
     pub fn get(&self, path: &[u8]) -> Option<&Arc<Route>> {
         match &self.routes {
             Routes::Few(routes) => routes.get(find(routes, path).ok()?),
-            Routes::Many(routes) => routes.get(path).map(|ByPath(route)| route),
+            Routes::Many(routes) => routes.get_key_value(path).map(|(ByPath(route), ())| route),
         }
     }
 
-    /// The routes, sorted by path.
+    /// The routes, sorted by path; not for the request path, because a crowd is sorted each time.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
-        let (few, many) = match &self.routes {
-            Routes::Few(routes) => (Some(routes.iter()), None),
-            Routes::Many(routes) => (None, Some(routes.iter().map(|ByPath(route)| route))),
+        let sorted: Vec<&Arc<Route>> = match &self.routes {
+            Routes::Few(routes) => routes.iter().collect(),
+            Routes::Many(routes) => {
+                let mut sorted: Vec<&Arc<Route>> = routes.keys().map(|ByPath(route)| route).collect();
+                sorted.sort_unstable_by_key(|route| route.mountpoint.path());
+                sorted
+            }
         };
-        few.into_iter().flatten().chain(many.into_iter().flatten())
+        sorted.into_iter()
     }
 
     pub(super) fn longest(&self) -> usize {
@@ -67,7 +74,7 @@ impl PathMap {
                 }
                 self.routes = Routes::of(list);
             }
-            Routes::Many(routes) => drop(Arc::make_mut(routes).insert(ByPath(route))),
+            Routes::Many(routes) => drop(Arc::make_mut(routes).insert(ByPath(route), ())),
         }
     }
 
@@ -84,7 +91,9 @@ impl PathMap {
                 if fewer.len() > FEW {
                     Some(Self { routes: Routes::Many(Arc::new(fewer)), longest: self.longest })
                 } else {
-                    Self::of_few(fewer.into_iter().map(|ByPath(route)| route).collect())
+                    let mut list: Vec<Arc<Route>> = fewer.into_iter().map(|(ByPath(route), ())| route).collect();
+                    list.sort_unstable_by(|a, b| a.mountpoint.path().cmp(b.mountpoint.path()));
+                    Self::of_few(list)
                 }
             }
         }
@@ -99,7 +108,7 @@ impl PathMap {
 impl Routes {
     fn of(list: Vec<Arc<Route>>) -> Self {
         if list.len() > FEW {
-            Self::Many(Arc::new(list.into_iter().map(ByPath).collect()))
+            Self::Many(Arc::new(list.into_iter().map(|route| (ByPath(route), ())).collect()))
         } else {
             Self::Few(list.into())
         }
@@ -118,23 +127,18 @@ impl Borrow<[u8]> for ByPath {
 
 impl PartialEq for ByPath {
     fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
+        self.0.mountpoint.path() == other.0.mountpoint.path()
     }
 }
 
 impl Eq for ByPath {}
 
-impl PartialOrd for ByPath {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+impl Hash for ByPath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let path: &[u8] = self.borrow();
+        path.hash(state);
     }
 }
 
-impl Ord for ByPath {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.mountpoint.path().as_bytes().cmp(other.0.mountpoint.path().as_bytes())
-    }
-}
-
-/// Up to this many routes a list is smaller and faster than a map.
+/// Up to this many routes a list is smaller and faster than a set.
 const FEW: usize = 16;

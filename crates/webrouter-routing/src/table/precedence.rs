@@ -130,6 +130,7 @@ fn host_rule<'a>(
 
 fn path_rule<'a>(paths: &'a PathMap, path: &[u8]) -> Outcome<'a> {
     if path.len() > 1
+        && path.len() <= paths.longest()
         && let Some(route) = paths.get(path)
     {
         return Outcome::AddSlash(route);

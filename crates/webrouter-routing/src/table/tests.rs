@@ -141,6 +141,9 @@ fn a_crowded_host_serves_as_a_small_one() {
         table.hosts().flat_map(|(_, paths)| paths.iter()).map(|r| r.mountpoint.to_string()).collect();
     assert_eq!(paths.len(), 1_000);
     assert!(paths.is_sorted());
+    table.put(route(crowd[500].clone(), 7));
+    let Outcome::Route(found) = table.lookup("demo.test", b"/a500/b/c") else { panic!("no route") };
+    assert_eq!(found.upstream.id, UpstreamId(7));
     crowd.iter().skip(1).for_each(|mountpoint| table.remove(mountpoint));
     assert_eq!(told(table.lookup("demo.test", b"/a0/b/")), "demo.test/a0/b");
     assert_eq!(told(table.lookup("demo.test", b"/a500/b/c")), "no path");
