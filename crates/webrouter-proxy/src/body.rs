@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::deadline::{Deadline, Expired};
 use crate::http1::body::{ChunkDecoder, ChunkError, ChunkSize, encode_end};
 use crate::http1::head::Framing;
+use crate::splice::{self, Pipe};
 
 /// What is left of a body, and how it is written on.
 #[derive(Debug)]
@@ -105,6 +106,7 @@ impl Body {
         patience: Patience,
         deadline: &mut Deadline,
     ) -> Result<(), BodyError> {
+        self.splice(reader, writer, patience, deadline).await?;
         let mut room = FIRST_READ;
         while !self.is_done() {
             buffer.clear();
@@ -131,6 +133,26 @@ impl Body {
             }
         }
         Ok(())
+    }
+
+    /// Moves what is long and goes through unchanged without copying it.
+    async fn splice(
+        &mut self,
+        reader: &ReadHalf<'_>,
+        writer: &WriteHalf<'_>,
+        patience: Patience,
+        deadline: &mut Deadline,
+    ) -> Result<(), BodyError> {
+        let left = match self.source {
+            Source::Length(left) if left >= WORTH_A_PIPE && self.sink == Sink::Plain && self.limit.is_none() => left,
+            _ => return Ok(()),
+        };
+        let Ok(pipe) = Pipe::new() else { return Ok(()) };
+        let (moved, ended) = splice::relay(&pipe, left, reader, writer, patience, deadline).await;
+        self.received += moved;
+        self.sent += moved;
+        self.source = if moved == left { Source::Done } else { Source::Length(left - moved) };
+        ended
     }
 
     /// Turns the data after the gap into what is written, and says where that begins.
@@ -211,4 +233,6 @@ pub(crate) async fn write_all(
 const GAP: usize = 18;
 const LINE_END: usize = 2;
 const FIRST_READ: usize = 16 * 1024;
+/// Below this a copy costs less than the calls it saves.
+const WORTH_A_PIPE: u64 = 256 * 1024;
 const LARGEST_READ: usize = 512 * 1024;

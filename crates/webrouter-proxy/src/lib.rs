@@ -24,6 +24,7 @@ mod listener;
 mod request;
 mod response;
 mod server;
+mod splice;
 mod upgrade;
 mod upstream;
 
