@@ -131,7 +131,8 @@ impl Writer {
     fn write_due(&mut self, now: Instant) {
         while let Some(&(since, file)) = self.due.front() {
             let pending = self.pending.get(index(file)).and_then(Pending::since);
-            if pending == Some(since) && now.duration_since(since) < MAX_AGE {
+            let pressed = self.shared.under_way.load(Ordering::Relaxed) > PRESSURE_BYTES;
+            if pending == Some(since) && now.duration_since(since) < MAX_AGE && !pressed {
                 return;
             }
             self.due.pop_front();
@@ -199,6 +200,8 @@ fn line_ends(bytes: &[u8]) -> u64 {
 const MAX_AGE: Duration = Duration::from_secs(1);
 /// As many bytes of one file are written at once.
 const MAX_PENDING_BYTES: usize = 16 << 10;
+/// With more under way, lines are written before they are old, so that none is lost while the disk keeps up.
+const PRESSURE_BYTES: usize = super::MAX_BYTES_UNDER_WAY / 2;
 const MAX_SPARE: usize = 64;
 const MAX_SPARE_BYTES: usize = 64 << 10;
 const TELL_AGAIN_AFTER: Duration = Duration::from_secs(60);

@@ -1,24 +1,36 @@
-//! The files of the access log: opened with the first line, the least recently used closed.
+//! The files of the access log: opened with the first line; beyond a share of the process's descriptors, one that was
+//! not used lately is closed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, getrlimit};
+
 use crate::access_log::{LogFileId, LossReason};
 
 /// Where lines are written to.
 pub(super) enum Files {
-    Directory { directory: PathBuf, open: HashMap<LogFileId, OpenFile> },
+    Directory(Directory),
     Stdout,
 }
 
+/// The directory and its open files.
+pub(super) struct Directory {
+    path: PathBuf,
+    open: HashMap<LogFileId, OpenFile>,
+    /// The open files, next to be closed first; one used since it was queued gets a second chance.
+    queue: VecDeque<LogFileId>,
+    limit: usize,
+}
+
 /// An open file.
-pub(super) struct OpenFile {
+struct OpenFile {
     file: File,
-    used: Instant,
+    used: bool,
     /// When it was last known to be in the directory.
     seen: Instant,
 }
@@ -33,8 +45,9 @@ pub(super) struct Failure {
 }
 
 impl Files {
-    pub(super) fn in_directory(directory: PathBuf) -> Self {
-        Self::Directory { directory, open: HashMap::new() }
+    pub(super) fn in_directory(path: PathBuf) -> Self {
+        let limit = open_limit(getrlimit(Resource::Nofile).current);
+        Self::Directory(Directory { path, open: HashMap::new(), queue: VecDeque::new(), limit })
     }
 
     pub(super) fn stdout() -> Self {
@@ -47,7 +60,7 @@ impl Files {
 
     pub(super) fn directory(&self) -> Option<&Path> {
         match self {
-            Self::Directory { directory, .. } => Some(directory),
+            Self::Directory(directory) => Some(&directory.path),
             Self::Stdout => None,
         }
     }
@@ -59,8 +72,9 @@ impl Files {
 
     /// Closes all files; they are opened again by name.
     pub(super) fn close_all(&mut self) {
-        if let Self::Directory { open, .. } = self {
-            open.clear();
+        if let Self::Directory(directory) = self {
+            directory.open.clear();
+            directory.queue.clear();
         }
     }
 
@@ -75,38 +89,49 @@ impl Files {
     ) -> Result<(), Failure> {
         match self {
             Self::Stdout => append_to(&mut io::stdout().lock(), lines, torn),
-            Self::Directory { directory, open } => {
+            Self::Directory(directory) => {
                 let failed = |error| Failure { reason: LossReason::Open, written: 0, error };
-                let mut file = open_file(open, directory, id, name, now).map_err(failed)?;
+                let mut file = directory.file(id, name, now).map_err(failed)?;
                 append_to(&mut file, lines, torn)
             }
         }
     }
 }
 
-fn open_file<'a>(
-    open: &'a mut HashMap<LogFileId, OpenFile>,
-    directory: &Path,
-    id: LogFileId,
-    name: &str,
-    now: Instant,
-) -> io::Result<&'a File> {
-    if open.get_mut(&id).is_some_and(|file| !file.is_in_directory(now)) {
-        open.remove(&id);
-    }
-    if open.len() >= MAX_OPEN && !open.contains_key(&id) {
-        let oldest = open.iter().min_by_key(|(_, file)| file.used).map(|(id, _)| *id);
-        oldest.map(|oldest| open.remove(&oldest));
-    }
-    let entry = match open.entry(id) {
-        std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-        std::collections::hash_map::Entry::Vacant(entry) => {
-            let file = create(directory, name)?;
-            entry.insert(OpenFile { file, used: now, seen: now })
+impl Directory {
+    fn file(&mut self, id: LogFileId, name: &str, now: Instant) -> io::Result<&File> {
+        if let Some(known) = self.open.get_mut(&id) {
+            known.used = true;
+            if !known.is_in_directory(now) {
+                known.file = create(&self.path, name)?;
+            }
+        } else {
+            self.make_room();
+            let file = create(&self.path, name)?;
+            self.open.insert(id, OpenFile { file, used: false, seen: now });
+            self.queue.push_back(id);
         }
-    };
-    entry.used = now;
-    Ok(&entry.file)
+        self.open.get(&id).map(|open| &open.file).ok_or_else(|| ErrorKind::NotFound.into())
+    }
+
+    fn make_room(&mut self) {
+        while self.open.len() >= self.limit {
+            let Some(id) = self.queue.pop_front() else { return };
+            match self.open.get_mut(&id) {
+                Some(file) if file.used => {
+                    file.used = false;
+                    self.queue.push_back(id);
+                }
+                _ => drop(self.open.remove(&id)),
+            }
+        }
+    }
+}
+
+/// Most descriptors are for connections.
+fn open_limit(descriptors: Option<u64>) -> usize {
+    let share = descriptors.map_or(MAX_OPEN, |limit| usize::try_from(limit / 8).unwrap_or(MAX_OPEN));
+    share.clamp(MIN_OPEN, MAX_OPEN)
 }
 
 impl OpenFile {
@@ -153,8 +178,9 @@ fn reason(error: &io::Error) -> LossReason {
     }
 }
 
-const MAX_OPEN: usize = 256;
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const MIN_OPEN: usize = 64;
+const MAX_OPEN: usize = 16_384;
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -195,6 +221,9 @@ mod tests {
     fn a_bounded_number_of_files_is_open() {
         let directory = tempfile::tempdir().expect("a directory");
         let mut files = Files::in_directory(directory.path().to_owned());
+        if let Files::Directory(directory) = &mut files {
+            directory.limit = 64;
+        }
         let start = Instant::now();
         for round in 0..2_u64 {
             for number in 0..600_u32 {
@@ -202,8 +231,8 @@ mod tests {
                 files.append(LogFileId(number), &number.to_string(), b"line\n", false, now).expect("written");
             }
         }
-        let Files::Directory { open, .. } = &files else { panic!("a directory") };
-        assert_eq!(open.len(), MAX_OPEN);
+        let Files::Directory(Directory { open, queue, .. }) = &files else { panic!("a directory") };
+        assert_eq!((open.len(), queue.len()), (64, 64));
         for number in 0..600_u32 {
             let text = std::fs::read(directory.path().join(number.to_string())).expect("the file");
             assert_eq!(text, b"line\nline\n");
