@@ -1,0 +1,266 @@
+//! The admin API as its clients see it: bytes in, bytes out.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use webrouter_admin::{AdminState, serve};
+use webrouter_admin_api::{Listener, ListenerScope};
+use webrouter_discovery::{Discovery, DiscoveryConfig, FileConfig};
+use webrouter_telemetry::metrics::Metrics;
+
+const APPS: &str = r#"
+[apps."demo.web.web"]
+mountpoint = ["demo.test", "x.test/demo"]
+healthcheck = "/health"
+endpoints = ["127.0.0.1:8001", "127.0.0.1:8002"]
+
+[apps."late.web.web"]
+mountpoint = ["demo.test", "late.test"]
+https_only = true
+endpoints = []
+"#;
+
+/// A running admin API over a file source.
+struct Admin {
+    address: SocketAddr,
+    discovery: Discovery,
+    stopping: Arc<AtomicBool>,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+    _directory: tempfile::TempDir,
+}
+
+impl Admin {
+    async fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("apps.toml");
+        std::fs::write(&path, APPS).expect("written");
+        let discovery = followed(&path).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("an address");
+        let stopping = Arc::new(AtomicBool::new(false));
+        let data_plane = Listener { address: "127.0.0.1:80".into(), scope: ListenerScope::All, tls: false };
+        let state = AdminState {
+            discovery: discovery.clone(),
+            metrics: Metrics::new(),
+            listeners: [data_plane].into(),
+            stopping: Arc::clone(&stopping),
+            access_log: None,
+            started: SystemTime::now(),
+            names: ["admin.test".to_owned()].into(),
+        };
+        state.metrics.core(0).upstream(1, "demo__upstream__web").record(200, Duration::from_millis(1), 0, 5);
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(serve(listener, state, async {
+            // Resolves when the sender is dropped as well.
+            let _ = stopped.await;
+        }));
+        Self { address, discovery, stopping, stop, served, _directory: directory }
+    }
+
+    /// The status and body of the answer to these bytes.
+    async fn ask(&self, request: &str) -> (u16, String) {
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.address).await.expect("connected");
+            stream.write_all(request.as_bytes()).await.expect("sent");
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.expect("answered");
+            String::from_utf8(answer).expect("UTF-8")
+        };
+        let answer = timeout(Duration::from_secs(10), exchange).await.expect("an answer in time");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a whole head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        assert!(head.to_ascii_lowercase().contains("x-content-type-options: nosniff") || status == 400, "{head}");
+        (status, body.to_owned())
+    }
+
+    async fn get(&self, target: &str) -> (u16, String) {
+        self.ask(&format!("GET {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)).await
+    }
+
+    async fn json(&self, target: &str) -> Value {
+        let (status, body) = self.get(target).await;
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).expect("JSON")
+    }
+
+    async fn post(&self, target: &str, fields: &str) -> (u16, String) {
+        let host = self.address;
+        self.ask(&format!(
+            "POST {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 0\r\n{fields}\r\n"
+        ))
+        .await
+    }
+
+    async fn stop(self) {
+        drop(self.stop);
+        timeout(Duration::from_secs(10), self.served).await.expect("ended in time").expect("ended well");
+        self.discovery.stop().await;
+    }
+}
+
+async fn followed(path: &Path) -> Discovery {
+    let file = Some(FileConfig { path: path.to_owned() });
+    let discovery = Discovery::start(DiscoveryConfig { file, ..DiscoveryConfig::default() }).await.expect("started");
+    timeout(Duration::from_secs(10), discovery.ready()).await.expect("ready in time");
+    discovery
+}
+
+#[tokio::test]
+async fn ready_means_a_full_table_and_not_stopping() {
+    let admin = Admin::start().await;
+    assert_eq!(admin.get("/healthz").await, (200, "alive\n".to_owned()));
+    assert_eq!(admin.get("/readyz").await, (200, "ready\n".to_owned()));
+    assert_eq!(admin.json("/v1/status").await["ready"], true);
+    admin.stopping.store(true, Ordering::Release);
+    assert_eq!(admin.get("/readyz").await, (503, "not ready: stopping\n".to_owned()));
+    assert_eq!(admin.get("/healthz").await.0, 200);
+    let status = admin.json("/v1/status").await;
+    assert_eq!((&status["ready"], &status["not_ready_because"]), (&false.into(), &"stopping".into()));
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn status_tells_the_table_and_its_sources() {
+    let admin = Admin::start().await;
+    let status = admin.json("/v1/status").await;
+    assert_eq!((&status["routes"], &status["procs"], &status["endpoints"]), (&3.into(), &2.into(), &2.into()));
+    assert_eq!((&status["rejections"], &status["table_from"]), (&1.into(), &"source".into()));
+    assert_eq!((&status["sources"][0]["kind"], &status["sources"][0]["state"]), (&"file".into(), &"following".into()));
+    assert_eq!(status["hold"], Value::Null);
+    assert_eq!(status["listeners"][0]["address"], "127.0.0.1:80");
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn routes_can_be_filtered_and_paged() {
+    let admin = Admin::start().await;
+    let mountpoints = |page: &Value| {
+        let routes = page["routes"].as_array().expect("a list").iter();
+        routes.map(|route| route["mountpoint"].as_str().expect("a text").to_owned()).collect::<Vec<_>>()
+    };
+    let all = admin.json("/v1/routes").await;
+    assert_eq!(mountpoints(&all), ["demo.test", "late.test", "x.test/demo"]);
+    assert_eq!(all["routes"][0]["endpoints"][1], "127.0.0.1:8002");
+    assert_eq!(all["routes"][1]["flags"], serde_json::json!(["no_endpoint", "https_not_served"]));
+    assert_eq!(mountpoints(&admin.json("/v1/routes?host=X.test").await), ["x.test/demo"]);
+    assert_eq!(mountpoints(&admin.json("/v1/routes?app=late").await), ["late.test"]);
+    let page = admin.json("/v1/routes?limit=1&offset=1").await;
+    assert_eq!((mountpoints(&page), &page["total"]), (vec!["late.test".to_owned()], &3.into()));
+    let (status, body) = admin.get("/v1/routes?limit=many").await;
+    let error: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(status, 400);
+    assert!(error["error"].is_string() && error["fix"].is_string(), "{body}");
+    assert_eq!(admin.get("/v1/routes?hots=x").await.0, 400);
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn a_contested_mountpoint_is_told_with_its_owner() {
+    let admin = Admin::start().await;
+    let rejection = &admin.json("/v1/rejections").await["rejections"][0];
+    assert_eq!((&rejection["entry"], &rejection["kind"]), (&"late.web.web".into(), &"owned".into()));
+    assert_eq!(rejection["owner"], serde_json::json!({"source": "file", "entry": "demo.web.web"}));
+    assert!(rejection["advice"].is_string());
+    let snapshot = admin.json("/v1/snapshot").await;
+    assert_eq!(
+        snapshot["procs"][1]["claims"],
+        serde_json::json!([
+            {"mountpoint": "demo.test", "owned": false},
+            {"mountpoint": "late.test", "owned": true}
+        ])
+    );
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn explain_answers_for_a_url() {
+    let admin = Admin::start().await;
+    let explained = admin.json("/v1/explain?url=http://x.test/demo/a%2520b%3Fq&client=192.0.2.7").await;
+    assert_eq!(explained["outcome"], "forwarded");
+    assert_eq!(explained["sent"]["request_line"], "GET /a%20b?q HTTP/1.1");
+    assert_eq!(explained["sent"]["fields"][1], serde_json::json!({"name": "X-Real-IP", "value": "192.0.2.7"}));
+    assert_eq!(admin.json("/v1/explain?url=late.test").await["outcome"], "no_endpoint");
+    assert_eq!(admin.get("/v1/explain").await.0, 400);
+    assert_eq!(admin.get("/v1/explain?url=ftp://x/").await.0, 400);
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn metrics_mirror_the_table() {
+    let admin = Admin::start().await;
+    let (status, page) = admin.get("/metrics").await;
+    assert_eq!(status, 200);
+    for row in [
+        "webrouter_routes 3",
+        "webrouter_endpoints 2",
+        "webrouter_ready 1",
+        "webrouter_rejections{kind=\"owned\"} 1",
+        "webrouter_source_connected{source=\"file\"} 1",
+        "webrouter_requests_total{upstream=\"demo__upstream__web\",code=\"2xx\"} 1",
+    ] {
+        assert!(page.lines().any(|line| line == row), "{row} is not in\n{page}");
+    }
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_and_the_document_are_there() {
+    let admin = Admin::start().await;
+    let (status, page) = admin.get("/").await;
+    assert!(status == 200 && page.contains("Ready: a full table is in force."), "{page}");
+    assert_eq!(admin.json("/openapi.json").await["info"]["title"], "webrouter admin API");
+    assert_eq!(admin.get("/nothing").await.0, 404);
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn a_foreign_host_is_refused() {
+    let admin = Admin::start().await;
+    for (fields, expected) in [
+        ("Host: admin.test:9080\r\n", 200),
+        ("Host: localhost\r\n", 200),
+        ("Host: [::1]:9080\r\n", 200),
+        ("Host: evil.test\r\n", 421),
+        ("Host: 127.0.0.1\r\nHost: evil.test\r\n", 421),
+        ("Host: 127.0.0.1\r\nHost: 127.0.0.1\r\n", 400),
+    ] {
+        let request = format!("GET /healthz HTTP/1.1\r\n{fields}Connection: close\r\n\r\n");
+        assert_eq!(admin.ask(&request).await.0, expected, "{fields}");
+    }
+    let absolute = "GET http://evil.test/healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    assert_eq!(admin.ask(absolute).await.0, 421);
+    assert_eq!(admin.ask("GET /healthz HTTP/1.0\r\n\r\n").await.0, 200);
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn an_action_must_be_meant() {
+    let admin = Admin::start().await;
+    assert_eq!(admin.get("/v1/hold/accept").await.0, 405);
+    assert_eq!(admin.post("/v1/status", "X-Webrouter-Action: 1\r\n").await.0, 405);
+    assert_eq!(admin.post("/v1/hold/accept", "").await.0, 403);
+    let (status, body) = admin.post("/v1/hold/accept", "X-Webrouter-Action: 1\r\n").await;
+    assert!(status == 409 && body.contains("nothing is held"), "{status} {body}");
+    assert_eq!(admin.post("/v1/hold/refuse?id=7", "X-Webrouter-Action: 1\r\n").await.0, 409);
+    assert_eq!(admin.post("/v1/hold/refuse?id=x", "X-Webrouter-Action: 1\r\n").await.0, 400);
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_does_not_delay_the_stop() {
+    let admin = Admin::start().await;
+    let silent = TcpStream::connect(admin.address).await.expect("connected");
+    assert_eq!(admin.get("/healthz").await.0, 200);
+    admin.stop().await;
+    drop(silent);
+}
