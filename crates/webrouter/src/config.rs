@@ -45,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) admin: SocketAddr,
+    /// Host names that the admin API answers to, besides addresses and `localhost`.
+    pub(crate) admin_names: Vec<Host>,
     pub(crate) state: PathBuf,
     pub(crate) guard: Guard,
     pub(crate) stop_deadline: Duration,
@@ -108,7 +110,6 @@ pub(crate) struct AccessLog {
 pub(crate) enum AccessLogSink {
     Directory(PathBuf),
     Stdout,
-    Off,
 }
 
 /// How an access log line looks.
@@ -163,18 +164,15 @@ impl Config {
     pub(crate) fn parse(path: &Path, text: &str, environment: &Environment) -> Result<Self, ConfigError> {
         let raw =
             toml::from_str(text).map_err(|error| ConfigError::Mistakes(vec![error::from_toml(&error, path, text)]))?;
-        let config = resolve::resolve(raw, path, text, environment)?;
-        if config.lainlet.is_none() && config.file.is_none() {
-            return Err(ConfigError::NoSource);
-        }
-        Ok(config)
+        resolve::resolve(raw, path, text, environment)
     }
 
-    /// Whether one of the sources is there: without any, `run` has nothing to serve.
-    pub(crate) fn sources(&self) -> Vec<String> {
-        let lainlet = self.lainlet.iter().map(|lainlet| format!("lainlet {}", lainlet.address));
-        let file = self.file.iter().map(|path| format!("file {}", path.display()));
-        lainlet.chain(file).collect()
+    /// Refuses a configuration that nobody tells about apps.
+    pub(crate) fn with_source(self) -> Result<Self, ConfigError> {
+        match self.lainlet.is_none() && self.file.is_none() {
+            true => Err(ConfigError::NoSource),
+            false => Ok(self),
+        }
     }
 }
 

@@ -42,7 +42,7 @@ section!(RawLainlet { address: Leaf, heartbeat: Leaf, read_timeout: Leaf, refres
 section!(RawFile { path: Leaf });
 section!(RawEngine { kind: Leaf, threads: Leaf });
 section!(RawTls { certificates: Leaf });
-section!(RawAccessLog { directory: Leaf, stdout: Leaf, format: Leaf, off: Leaf });
+section!(RawAccessLog { directory: Leaf, stdout: Leaf, format: Leaf });
 section!(RawTimeouts { connect: Leaf, request_header: Leaf, request_body: Leaf, upstream: Leaf, keep_alive: Leaf });
 section!(RawLimits {
     request_head_bytes: Leaf,
@@ -53,7 +53,7 @@ section!(RawLimits {
     connections: Leaf,
 });
 section!(RawForwarding { trusted_proxies: Leaf });
-section!(RawAdmin { listen: Leaf });
+section!(RawAdmin { listen: Leaf, names: Leaf });
 section!(RawState { directory: Leaf });
 section!(RawGuard { max_loss: Leaf, grace: Leaf });
 section!(RawStop { deadline: Leaf });

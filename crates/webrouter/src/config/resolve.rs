@@ -67,10 +67,11 @@ fn sections(reader: &mut Reader<'_>, raw: RawConfig) -> Config {
             network,
         ),
         admin: reader.value(raw.admin.listen, loopback(9080), listen_address),
+        admin_names: reader.list(raw.admin.names, Vec::new(), "[\"webrouter.example.com\"]", host),
         state: reader.path(raw.state.directory).unwrap_or_else(|| PathBuf::from("/var/lib/webrouter")),
         guard: Guard {
             max_loss: reader.value(raw.guard.max_loss, 0.5, share),
-            grace: reader.duration(raw.guard.grace, Duration::from_secs(600)),
+            grace: reader.duration(raw.guard.grace, Duration::from_secs(60)),
         },
         stop_deadline: reader.duration(raw.stop.deadline, Duration::from_secs(30)),
     }
@@ -150,7 +151,6 @@ fn engine(reader: &mut Reader<'_>, raw: RawEngine) -> Threads {
 fn access_log(reader: &mut Reader<'_>, raw: RawAccessLog) -> AccessLog {
     let span = raw.directory.as_ref().map(toml::Spanned::span);
     let directory = reader.path(raw.directory);
-    let off = reader.switch(raw.off, false);
     let stdout = reader.switch(raw.stdout, false);
     if let (Some(span), true) = (span, stdout) {
         let fix = "keep one of `directory` and `stdout = true`".to_owned();
@@ -161,10 +161,9 @@ fn access_log(reader: &mut Reader<'_>, raw: RawAccessLog) -> AccessLog {
         AccessLogFormat::Lain,
         &[("lain", AccessLogFormat::Lain), ("json", AccessLogFormat::Json)],
     );
-    let sink = match (off, stdout) {
-        (true, _) => AccessLogSink::Off,
-        (false, true) => AccessLogSink::Stdout,
-        (false, false) => AccessLogSink::Directory(directory.unwrap_or_else(|| PathBuf::from("/var/log/nginx"))),
+    let sink = match stdout {
+        true => AccessLogSink::Stdout,
+        false => AccessLogSink::Directory(directory.unwrap_or_else(|| PathBuf::from("/var/log/nginx"))),
     };
     AccessLog { sink, format }
 }
@@ -223,7 +222,7 @@ fn override_by(environment: &Environment, config: &mut Config, mistakes: &mut Ve
     if let Some(text) = environment.value(NGINX_SSL_PATH) {
         config.certificates = PathBuf::from(text);
     }
-    // A log that somebody turned off or sent to stdout has no directory to override.
+    // A log that is sent to stdout has no directory to override.
     if let (Some(text), AccessLogSink::Directory(directory)) =
         (environment.value(NGINX_LOG_PATH), &mut config.access_log.sink)
     {
@@ -234,8 +233,8 @@ fn override_by(environment: &Environment, config: &mut Config, mistakes: &mut Ve
 fn default_lainlet() -> LainletSource {
     LainletSource {
         address: format!("{LAINLET_HOST}:9001"),
-        heartbeat: Duration::from_secs(5),
-        read_timeout: Duration::from_secs(15),
+        heartbeat: Duration::from_secs(10),
+        read_timeout: Duration::from_secs(30),
         refresh: Duration::from_secs(30),
     }
 }

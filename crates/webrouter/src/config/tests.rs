@@ -83,7 +83,7 @@ fn relative_paths_are_meant_from_the_file() {
 
 #[test]
 fn without_a_source_it_says_how_to_add_one() {
-    let report = parse("", &[]).expect_err("no source").report(Colour::Plain);
+    let report = parse("", &[]).and_then(Config::with_source).expect_err("no source").report(Colour::Plain);
     assert!(report.contains("no source") && report.contains("[source.file]"), "{report}");
 }
 
@@ -129,7 +129,7 @@ fn a_mistake_in_the_file_has_a_place_and_a_fix() {
     );
     check("[guard]\nmax_loss = 50", "2:12", "`50` is not a share", "0.5");
     check("[source.lainlet]\naddress = \"lainlet:x\"", "2:11", "not the address of a lainlet", "lainlet.lain:9001");
-    check("[source.lainlet]\nheartbeat = \"20s\"", "2:13", "not longer than heartbeat", "three times");
+    check("[source.lainlet]\nheartbeat = \"40s\"", "2:13", "not longer than heartbeat", "three times");
     check("[source.lainlet]\nheartbeat = \"500ms\"", "2:13", "heartbeat every 500ms", "whole seconds");
     check("[source.fil]\npath = \"x\"", "1:9", "unknown key `fil`", "did you mean `file`?");
     check("[admin]\nlisten = 9080", "2:10", "not an address to listen at", "ip:port");

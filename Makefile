@@ -1,0 +1,42 @@
+# make check is exactly what CI runs before the tests; see .ci/run.
+
+CARGO ?= cargo
+# Tests that need a program that is missing are skipped with a word, and fail where CI=true.
+SECONDS ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test check golden bench fuzz
+
+help: ## Say what can be made.
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: ## Show it all running on loopback; Ctrl-C ends it.
+	@$(CARGO) build --quiet --release --locked -p webrouter
+	@exec target/release/webrouter demo
+
+build: ## Build the binary, optimised: target/release/webrouter.
+	$(CARGO) build --release --locked -p webrouter
+
+test: ## Run every test.
+	@if $(CARGO) nextest --version >/dev/null 2>&1; \
+	then $(CARGO) nextest run --workspace --locked --no-fail-fast; \
+	else $(CARGO) test --workspace --locked --no-fail-fast; fi
+
+check: ## Formatting, lints, documentation, as CI checks them.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked --quiet
+
+golden: ## Write the golden files again, from what the code says now. Look at the difference before you commit it.
+	UPDATE=1 $(CARGO) test --locked -p webrouter --test cli
+	UPDATE=1 $(CARGO) test --locked -p webrouter-admin-api -p webrouter-telemetry
+
+bench: ## Side by side with nginx, HAProxy and a raw relay; the method is in bench/README.md.
+	$(CARGO) build --release --locked -p webrouter
+	$(CARGO) run --release --locked -p webrouter-bench
+
+fuzz: ## Every fuzz target for SECONDS (60) each; needs cargo-fuzz and a nightly toolchain.
+	@cd fuzz && for target in $$($(CARGO) +nightly fuzz list); do \
+		echo "fuzz $$target for $(SECONDS) s"; \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(SECONDS) -print_final_stats=1 || exit 1; \
+	done

@@ -1,0 +1,155 @@
+//! All wiring, in path order: from a configuration to a running instance and back to nothing.
+
+mod build;
+mod listening;
+mod signals;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+use webrouter_admin::AdminState;
+use webrouter_discovery::Discovery;
+use webrouter_proxy::Proxy;
+use webrouter_telemetry::access_log::AccessLog;
+use webrouter_telemetry::logging::{self, LoggingConfig, LoggingError};
+use webrouter_telemetry::metrics::Metrics;
+
+use crate::cli::Verdict;
+use crate::config::{Config, Environment};
+
+pub(crate) use build::discovery_config;
+pub(crate) use listening::Listening;
+pub(crate) use signals::{Signal, Signals};
+
+/// A running webrouter.
+pub(crate) struct Instance {
+    discovery: Discovery,
+    proxy: Proxy,
+    access_log: AccessLog,
+    stopping: Arc<AtomicBool>,
+    admin: JoinHandle<()>,
+    stop_admin: oneshot::Sender<()>,
+    listening: Listening,
+    config: Config,
+}
+
+/// `webrouter run`: serves until a signal.
+pub(crate) async fn run(config: Config, environment: &Environment) -> anyhow::Result<Verdict> {
+    start_logging("info")?;
+    for name in environment.unused() {
+        info!(name, "environment variable means nothing to this version");
+    }
+    let mut signals = Signals::new()?;
+    let instance = Instance::start(config).await?;
+    while signals.next().await == Signal::Reopen {
+        instance.access_log.reopen();
+    }
+    tokio::select! {
+        () = instance.stop() => Ok(Verdict::Well),
+        () = signals.stop() => {
+            warn!("second signal: unfinished requests are cut");
+            std::process::exit(1)
+        }
+    }
+}
+
+impl Instance {
+    /// Binds everything or nothing, then serves; the table comes when discovery has one.
+    pub(crate) async fn start(config: Config) -> anyhow::Result<Self> {
+        let started = SystemTime::now();
+        raise_open_files();
+        let proxy_config = build::proxy_config(&config);
+        let listeners = webrouter_proxy::bind(&proxy_config)?;
+        let admin_listener = TcpListener::bind(config.admin).await.with_context(|| {
+            format!("cannot listen on {} for the admin API; choose another address in [admin] listen", config.admin)
+        })?;
+        let listening = Listening::new(&listeners, admin_listener.local_addr()?);
+        let access_log = AccessLog::start(build::access_log_config(&config))?;
+        let metrics = Metrics::new();
+        let discovery = Discovery::start(discovery_config(&config)).await?;
+        let admin_listeners = build::admin_listeners(&listeners);
+        let proxy = webrouter_proxy::start(listeners, proxy_config, discovery.snapshots(), &metrics, &access_log)?;
+
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (stop_admin, admin_stopped) = oneshot::channel();
+        let state = AdminState {
+            discovery: discovery.clone(),
+            metrics,
+            listeners: admin_listeners,
+            stopping: Arc::clone(&stopping),
+            access_log: Some(access_log.clone()),
+            started,
+            names: config.admin_names.iter().map(ToString::to_string).collect(),
+        };
+        let admin = tokio::spawn(webrouter_admin::serve(admin_listener, state, async move {
+            // A dropped sender means the same as a sent word.
+            let _ = admin_stopped.await;
+        }));
+        if let Err(error) = listening.write(&config.state) {
+            let directory = config.state.display();
+            warn!(%directory, %error, "the state directory cannot be written: a restart will not remember the table");
+        }
+        info!(http = ?listening.http, external_http = ?listening.external_http, admin = %listening.admin, "listening");
+        Ok(Self { discovery, proxy, access_log, stopping, admin, stop_admin, listening, config })
+    }
+
+    /// Where it listens.
+    pub(crate) fn listening(&self) -> &Listening {
+        &self.listening
+    }
+
+    /// Its table and sources.
+    pub(crate) fn discovery(&self) -> &Discovery {
+        &self.discovery
+    }
+
+    /// Not ready first, then the unfinished requests, then everything else.
+    pub(crate) async fn stop(self) {
+        let deadline = self.config.stop_deadline;
+        info!(?deadline, "stopping");
+        self.stopping.store(true, Ordering::Release);
+        let (proxy, access_log) = (self.proxy, self.access_log);
+        match tokio::task::spawn_blocking(move || proxy.stop(deadline)).await {
+            Ok(report) if report.unfinished > 0 => {
+                warn!(unfinished = report.unfinished, "connections cut at the deadline");
+            }
+            Ok(_) => {}
+            Err(error) => warn!(%error, "the data plane did not stop in order"),
+        }
+        self.discovery.stop().await;
+        let _ = self.stop_admin.send(());
+        if tokio::time::timeout(ADMIN_DEADLINE, self.admin).await.is_err() {
+            warn!("the admin API did not stop in time");
+        }
+        if let Err(error) = tokio::task::spawn_blocking(move || access_log.stop()).await {
+            warn!(%error, "the access log did not stop in order");
+        }
+        Listening::remove(&self.config.state);
+        info!("stopped");
+    }
+}
+
+/// Logs to standard error; `RUST_LOG` wins over `level`.
+pub(crate) fn start_logging(level: &str) -> Result<(), LoggingError> {
+    logging::start(&LoggingConfig { level: level.to_owned(), ..LoggingConfig::default() })
+}
+
+/// Every connection is a file, and the soft limit is often 1024.
+fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            warn!(%error, "cannot raise the limit of open files");
+        }
+    }
+}
+
+const ADMIN_DEADLINE: Duration = Duration::from_secs(5);

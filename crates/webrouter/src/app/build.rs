@@ -1,0 +1,94 @@
+//! A resolved configuration as the configurations of the parts.
+
+use std::sync::Arc;
+
+use webrouter_admin_api::{Listener, ListenerScope};
+use webrouter_discovery::{DiscoveryConfig, FileConfig, GuardConfig, LainletConfig};
+use webrouter_proxy::{Limits, ListenerConfig, Listeners, ProxyConfig, Scope, Timeouts, UnknownHost};
+use webrouter_routing::host::Host;
+use webrouter_routing::merge::Defaults;
+use webrouter_telemetry::access_log::{AccessLogConfig, Destination, Format};
+
+use crate::config::{self, AccessLogFormat, AccessLogSink, Config, Threads};
+
+pub(super) fn proxy_config(config: &Config) -> ProxyConfig {
+    let listener = |scope| move |&address: &std::net::SocketAddr| ListenerConfig { address, scope };
+    let all = config.listen.http.iter().map(listener(Scope::All));
+    let external = config.listen.external_http.iter().map(listener(Scope::External));
+    let (timeouts, limits) = (&config.timeouts, &config.limits);
+    ProxyConfig {
+        listeners: all.chain(external).collect(),
+        threads: match config.threads {
+            Threads::Fixed(threads) => threads,
+            Threads::Cores => std::thread::available_parallelism().map_or(1, usize::from),
+        },
+        timeouts: Timeouts {
+            connect: timeouts.connect,
+            request_header: timeouts.request_header,
+            request_body: timeouts.request_body,
+            upstream: timeouts.upstream,
+            keep_alive: timeouts.keep_alive,
+        },
+        limits: Limits {
+            request_head_bytes: limits.request_head_bytes,
+            request_headers: limits.request_headers,
+            request_target_bytes: limits.request_target_bytes,
+            request_body_bytes: limits.request_body_bytes,
+            response_head_bytes: limits.response_head_bytes,
+            connections: limits.connections,
+        },
+        trusted_proxies: config.trusted_proxies.clone(),
+        unknown_host: match config.routing.unknown_host {
+            config::UnknownHost::NotFound => UnknownHost::NotFound,
+            config::UnknownHost::Close => UnknownHost::Close,
+        },
+    }
+}
+
+pub(super) fn access_log_config(config: &Config) -> AccessLogConfig {
+    AccessLogConfig {
+        destination: match &config.access_log.sink {
+            AccessLogSink::Directory(directory) => Destination::Directory(directory.clone()),
+            AccessLogSink::Stdout => Destination::Stdout,
+        },
+        format: match config.access_log.format {
+            AccessLogFormat::Lain => Format::Lain,
+            AccessLogFormat::Json => Format::Json,
+        },
+    }
+}
+
+/// What discovery follows; `check` follows the same without a state directory.
+pub(crate) fn discovery_config(config: &Config) -> DiscoveryConfig {
+    let lain = Host::parse("lain").expect("`lain` is a host name");
+    DiscoveryConfig {
+        lainlet: config.lainlet.as_ref().map(|lainlet| LainletConfig {
+            heartbeat: lainlet.heartbeat,
+            read_timeout: lainlet.read_timeout,
+            refresh: lainlet.refresh,
+            ..LainletConfig::new(lainlet.address.clone())
+        }),
+        file: config.file.clone().map(|path| FileConfig { path }),
+        state_directory: Some(config.state.clone()),
+        defaults: Defaults {
+            subdomains: config.routing.subdomains,
+            domains: config.cluster.domain.iter().cloned().chain([lain]).collect(),
+            extra_domains: config.cluster.extra_domains.clone(),
+        },
+        guard: GuardConfig { max_loss: config.guard.max_loss, grace: config.guard.grace, ..GuardConfig::default() },
+        ..DiscoveryConfig::default()
+    }
+}
+
+/// The bound listeners as the admin API tells them.
+pub(super) fn admin_listeners(listeners: &Listeners) -> Arc<[Listener]> {
+    let told = |listener: &ListenerConfig| Listener {
+        address: listener.address.to_string(),
+        scope: match listener.scope {
+            Scope::All => ListenerScope::All,
+            Scope::External => ListenerScope::External,
+        },
+        tls: false,
+    };
+    listeners.addresses().iter().map(told).collect()
+}

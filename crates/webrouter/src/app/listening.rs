@@ -1,0 +1,52 @@
+//! `listening.json` in the state directory: where the instance listens, also when the ports were free choices.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use webrouter_proxy::{Listeners, Scope};
+
+/// The bound addresses of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Listening {
+    pub(crate) http: Vec<SocketAddr>,
+    pub(crate) external_http: Vec<SocketAddr>,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Listening {
+    pub(super) fn new(listeners: &Listeners, admin: SocketAddr) -> Self {
+        let of = |scope| {
+            let mine = listeners.addresses().iter().filter(move |listener| listener.scope == scope);
+            mine.map(|listener| listener.address).collect()
+        };
+        Self { http: of(Scope::All), external_http: of(Scope::External), admin }
+    }
+
+    /// Reads what the last instance with this state directory wrote.
+    pub(crate) fn read(directory: &Path) -> io::Result<Self> {
+        let text = std::fs::read(path(directory))?;
+        serde_json::from_slice(&text).map_err(io::Error::other)
+    }
+
+    /// Writes it in one step: a reader sees all or nothing.
+    pub(super) fn write(&self, directory: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(directory)?;
+        let new = directory.join(format!("{NAME}.new"));
+        std::fs::write(&new, serde_json::to_vec(self).map_err(io::Error::other)?)?;
+        std::fs::rename(new, path(directory))
+    }
+
+    /// Takes it away: nobody listens there any more.
+    pub(super) fn remove(directory: &Path) {
+        // It may never have been written.
+        let _ = std::fs::remove_file(path(directory));
+    }
+}
+
+fn path(directory: &Path) -> PathBuf {
+    directory.join(NAME)
+}
+
+const NAME: &str = "listening.json";

@@ -1,0 +1,221 @@
+//! The command line: what can be asked for, and the exit code of the answer (0 well, 1 found a problem, 2 wrong use).
+
+mod check;
+mod client;
+mod explain;
+mod hold;
+mod routes;
+mod status;
+mod text;
+
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::config::{Colour, Config, ConfigError, Environment};
+use crate::lainlet::{Lainlet, LainletError};
+use crate::{app, demo};
+
+/// The HTTP entry of a container cluster.
+#[derive(Debug, Parser)]
+#[command(name = "webrouter", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve.
+    Run(ConfigFile),
+    /// Show it all running, without any configuration: three apps, a lainlet, the router, on loopback.
+    Demo {
+        /// Port of the router.
+        #[arg(long, value_name = "N")]
+        port: Option<u16>,
+    },
+    /// Check the configuration and what the sources say, without serving.
+    Check {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Ask the lainlet too, once.
+        #[arg(long)]
+        live: bool,
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the routes of a running instance.
+    Routes {
+        #[command(flatten)]
+        instance: Instance,
+        /// Only this host.
+        #[arg(long)]
+        host: Option<String>,
+        /// Only this app.
+        #[arg(long)]
+        app: Option<String>,
+    },
+    /// Tell where a request goes: which rule wins, which lost and why, what is sent to whom.
+    Explain {
+        /// For example http://demo.lain.local/x
+        url: String,
+        /// The request's method.
+        #[arg(long, default_value = "GET")]
+        method: String,
+        #[command(flatten)]
+        instance: Instance,
+    },
+    /// Tell how a running instance is doing.
+    Status(Instance),
+    /// Decide about an update that the guard keeps back.
+    Hold {
+        /// Apply it now, or keep what is in force.
+        decision: hold::Decision,
+        /// Only the hold of this number, as status tells it.
+        #[arg(long, value_name = "N")]
+        id: Option<u64>,
+        #[command(flatten)]
+        instance: Instance,
+    },
+    /// A lainlet for development: the wire of the real one, the content of a file, followed.
+    Lainlet {
+        /// The file of apps; its [config] table holds cluster settings such as ssl and extra_domains.
+        #[arg(long, value_name = "F")]
+        apps: PathBuf,
+        /// Where to listen.
+        #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9001")]
+        listen: SocketAddr,
+    },
+    /// Write the completions of a shell to standard output.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page to standard output.
+    Man,
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration [default: /etc/webrouter/webrouter.toml, if it is there]
+    #[arg(long, value_name = "F")]
+    config: Option<PathBuf>,
+}
+
+/// Which instance a client command asks, and how it answers.
+#[derive(Debug, Args)]
+struct Instance {
+    /// The instance's admin listener [default: as configured, else 127.0.0.1:9080]
+    #[arg(long, value_name = "IP:PORT")]
+    admin: Option<SocketAddr>,
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Write JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a command ended, when it could be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Well,
+    Problem,
+}
+
+/// Carries out the command line of the process.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match carry_out(cli.command) {
+        Ok(Verdict::Well) => ExitCode::SUCCESS,
+        Ok(Verdict::Problem) => ExitCode::from(1),
+        Err(error) => explain_failure(&error),
+    }
+}
+
+fn carry_out(command: Command) -> anyhow::Result<Verdict> {
+    match command {
+        Command::Run(file) => {
+            let config = file.load()?.with_source()?;
+            runtime()?.block_on(app::run(config, &Environment::of_process()))
+        }
+        Command::Demo { port } => runtime()?.block_on(demo::run(port)),
+        Command::Check { file, live, json } => {
+            let config = file.load()?.with_source()?;
+            runtime()?.block_on(check::check(&config, live, json))
+        }
+        Command::Routes { instance, host, app } => runtime()?.block_on(routes::routes(&instance, host, app)),
+        Command::Explain { url, method, instance } => runtime()?.block_on(explain::explain(&instance, &url, &method)),
+        Command::Status(instance) => runtime()?.block_on(status::status(&instance)),
+        Command::Hold { decision, id, instance } => runtime()?.block_on(hold::hold(&instance, decision, id)),
+        Command::Lainlet { apps, listen } => runtime()?.block_on(lainlet(&apps, listen)),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "webrouter", &mut script);
+            print(&script)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            print(&page)
+        }
+    }
+}
+
+impl ConfigFile {
+    fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(self.config.as_deref(), &Environment::of_process())
+    }
+}
+
+async fn lainlet(apps: &std::path::Path, listen: SocketAddr) -> anyhow::Result<Verdict> {
+    app::start_logging("info")?;
+    let lainlet = Lainlet::start(apps, listen).await?;
+    print(format!("lainlet at {}, following {}\n", lainlet.address()?, apps.display()).as_bytes())?;
+    let mut signals = app::Signals::new()?;
+    tokio::select! {
+        () = lainlet.run() => Ok(Verdict::Problem),
+        () = signals.stop() => Ok(Verdict::Well),
+    }
+}
+
+/// Writes to standard output; a reader that went away is not a failure.
+fn print(bytes: &[u8]) -> anyhow::Result<Verdict> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write the answer"),
+        _ => Ok(Verdict::Well),
+    }
+}
+
+/// Writes a value as JSON to standard output.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<Verdict> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    print(text.as_bytes())
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start: the system gives no event queue; check the limit of open files (ulimit -n)")
+}
+
+fn explain_failure(error: &anyhow::Error) -> ExitCode {
+    let config = match error.downcast_ref::<LainletError>() {
+        Some(LainletError::Apps(config)) => Some(config),
+        _ => error.downcast_ref::<ConfigError>(),
+    };
+    if let Some(config) = config {
+        let colour = if io::stderr().is_terminal() { Colour::Ansi } else { Colour::Plain };
+        eprint!("{}", config.report(colour));
+        return ExitCode::from(2);
+    }
+    eprintln!("webrouter: {error:#}");
+    ExitCode::from(1)
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 well, 1 found a problem, 2 wrong use or configuration.";

@@ -1,0 +1,123 @@
+//! `webrouter check`: the configuration and what the sources say, read by the same code that `run` uses.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use webrouter_discovery::Discovery;
+use webrouter_discovery::status::SourceState;
+
+use super::{Verdict, print, print_json};
+use crate::app::discovery_config;
+use crate::config::Config;
+
+#[derive(Debug, Serialize)]
+struct Report {
+    sources: Vec<SourceReport>,
+    routes: usize,
+    procs: usize,
+    endpoints: usize,
+    rejections: Vec<RejectionReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct SourceReport {
+    kind: &'static str,
+    target: String,
+    /// `read`, `failed`, or `not asked`.
+    outcome: &'static str,
+    problem: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct RejectionReport {
+    source: String,
+    entry: String,
+    kind: &'static str,
+    reason: String,
+    advice: &'static str,
+}
+
+pub(super) async fn check(config: &Config, live: bool, json: bool) -> anyhow::Result<Verdict> {
+    let mut discovery_config = discovery_config(config);
+    // An instance may be running beside us: its state is not ours to open.
+    discovery_config.state_directory = None;
+    let not_asked = discovery_config.lainlet.take_if(|_| !live);
+    let discovery = Discovery::start(discovery_config).await?;
+    wait_for_sources(&discovery).await;
+    let mut report = report(&discovery);
+    discovery.stop().await;
+    report.sources.extend(not_asked.map(|lainlet| SourceReport {
+        kind: "lainlet",
+        target: lainlet.address,
+        outcome: "not asked",
+        problem: None,
+    }));
+    match json {
+        true => print_json(&report)?,
+        false => print(describe(&report).as_bytes())?,
+    };
+    let failed = report.sources.iter().any(|source| source.outcome == "failed");
+    Ok(if failed || !report.rejections.is_empty() { Verdict::Problem } else { Verdict::Well })
+}
+
+/// Until each source has said its view or failed to.
+async fn wait_for_sources(discovery: &Discovery) {
+    let heard = async {
+        while !discovery.is_ready() && discovery.status().sources.iter().all(|s| s.state != SourceState::Failing) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    // A source that says nothing in this time is reported as failed.
+    let _ = tokio::time::timeout(PATIENCE, heard).await;
+}
+
+fn report(discovery: &Discovery) -> Report {
+    let sources = discovery.status().sources.into_iter().map(|source| {
+        let read = source.state == SourceState::Following;
+        let problem = source.last_error.map(|error| error.message).filter(|_| !read);
+        SourceReport {
+            kind: source.kind.as_str(),
+            target: source.target,
+            outcome: if read { "read" } else { "failed" },
+            problem: problem.or_else(|| (!read).then(|| format!("no answer within {PATIENCE:?}"))),
+        }
+    });
+    let sources = sources.collect();
+    let table = discovery.table();
+    let rejections = table.rejections().into_iter().map(|rejection| RejectionReport {
+        source: rejection.source.to_string(),
+        entry: rejection.entry,
+        kind: rejection.reason.kind(),
+        reason: rejection.reason.to_string(),
+        advice: rejection.reason.advice(),
+    });
+    Report {
+        sources,
+        routes: table.route_count(),
+        procs: table.proc_count(),
+        endpoints: table.endpoint_count(),
+        rejections: rejections.collect(),
+    }
+}
+
+fn describe(report: &Report) -> String {
+    let mut text = "the configuration is good\n".to_owned();
+    for source in &report.sources {
+        let hint = if source.outcome == "not asked" { " (ask it with --live)" } else { "" };
+        text.push_str(&format!("{} {}: {}{hint}\n", source.kind, source.target, source.outcome));
+        if let Some(problem) = &source.problem {
+            text.push_str(&format!("  {problem}\n"));
+        }
+    }
+    text.push_str(&format!("{} routes, {} procs, {} endpoints\n", report.routes, report.procs, report.endpoints));
+    if !report.rejections.is_empty() {
+        text.push_str(&format!("\n{} rejections:\n", report.rejections.len()));
+    }
+    for rejection in &report.rejections {
+        text.push_str(&format!("  {} ({}): {}\n", rejection.entry, rejection.source, rejection.reason));
+        text.push_str(&format!("    {}\n", rejection.advice));
+    }
+    text
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);

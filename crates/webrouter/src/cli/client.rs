@@ -1,0 +1,100 @@
+//! Asks a running instance over its admin listener.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::{Method, Request, Uri, header};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use webrouter_admin_api::{ApiError, paths};
+
+use super::Instance;
+use crate::app::Listening;
+
+impl Instance {
+    /// GET of a JSON document.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<T> {
+        self.ask(Method::GET, path, query).await
+    }
+
+    /// POST of an action.
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<T> {
+        self.ask(Method::POST, path, query).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, query: &[(&str, &str)]) -> anyhow::Result<T> {
+        let address = self.address()?;
+        let answer = tokio::time::timeout(PATIENCE, exchange(address, method, path, query)).await;
+        let (status, body) = answer.unwrap_or_else(|_| bail!("no answer from {address} within {PATIENCE:?}"))?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).with_context(|| {
+                format!("what listens at {address} is not a webrouter of this version (it answers {path} otherwise)")
+            });
+        }
+        match serde_json::from_slice::<ApiError>(&body) {
+            Ok(ApiError { error, fix }) => bail!("{error}; {fix}"),
+            Err(_) => bail!("{address} answers {status} to {path}: is it the admin listener of a webrouter?"),
+        }
+    }
+
+    /// `--admin`, else what is configured; a configured port 0 is looked up in the state directory.
+    fn address(&self) -> anyhow::Result<SocketAddr> {
+        if let Some(address) = self.admin {
+            return Ok(address);
+        }
+        let config = self.file.load()?;
+        if config.admin.port() != 0 {
+            return Ok(config.admin);
+        }
+        Listening::read(&config.state).map(|listening| listening.admin).with_context(|| {
+            format!("[admin] listen has port 0 and {} tells no running instance; use --admin", config.state.display())
+        })
+    }
+}
+
+async fn exchange(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    query: &[(&str, &str)],
+) -> anyhow::Result<(hyper::StatusCode, Bytes)> {
+    let stream = TcpStream::connect(address).await.with_context(|| {
+        format!(
+            "nothing listens at {address}; is webrouter running? start it with `webrouter run`, or name its admin \
+             listener with --admin"
+        )
+    })?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(uri(path, query)?)
+        .header(header::HOST, address.to_string())
+        .header(paths::ACTION_HEADER, paths::ACTION_VALUE)
+        .body(Empty::<Bytes>::new())?;
+    let response = sender.send_request(request).await.with_context(|| format!("{address} does not speak HTTP"))?;
+    let status = response.status();
+    Ok((status, response.into_body().collect().await?.to_bytes()))
+}
+
+fn uri(path: &str, query: &[(&str, &str)]) -> anyhow::Result<Uri> {
+    let mut text = path.to_owned();
+    for (number, (name, value)) in query.iter().enumerate() {
+        text.push(if number == 0 { '?' } else { '&' });
+        text.push_str(name);
+        text.push('=');
+        for byte in value.bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
+                other => text.push_str(&format!("%{other:02X}")),
+            }
+        }
+    }
+    Ok(text.parse()?)
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,66 @@
+//! `webrouter explain URL`
+
+use std::fmt::Write as _;
+
+use webrouter_admin_api::{Explain, Outcome, StepKind, StepVerdict, paths};
+
+use super::{Instance, Verdict, print, print_json, routes, text};
+
+pub(super) async fn explain(instance: &Instance, url: &str, method: &str) -> anyhow::Result<Verdict> {
+    let explain: Explain = instance.get(paths::EXPLAIN, &[("url", url), ("method", method)]).await?;
+    match instance.json {
+        true => print_json(&explain)?,
+        false => print(describe(&explain)?.as_bytes())?,
+    };
+    Ok(match explain.outcome {
+        Outcome::Forwarded | Outcome::AddSlash => Verdict::Well,
+        Outcome::NoEndpoint | Outcome::NoPath | Outcome::UnknownHost | Outcome::BadRequest => Verdict::Problem,
+    })
+}
+
+fn describe(explain: &Explain) -> Result<String, std::fmt::Error> {
+    let mut out = String::new();
+    writeln!(out, "{} {}\n{}\n", explain.method, explain.url, explain.summary)?;
+    let scope = if explain.internal { "internal" } else { "external" };
+    writeln!(out, "host      {} ({scope})", explain.host)?;
+    let path = explain.normal_path.as_deref().unwrap_or("none: it cannot be normalised");
+    writeln!(out, "path      {} (looked up as {path})", explain.path)?;
+    for listener in &explain.listeners {
+        let answers = if listener.answers { "answers" } else { "does not answer: the listener is for external hosts" };
+        writeln!(out, "listener  {} {answers}", listener.address)?;
+    }
+    if !explain.steps.is_empty() {
+        let mut table = text::table(&["RULE", "SUBJECT", "VERDICT", "REASON"]);
+        for step in &explain.steps {
+            let kind = match step.kind {
+                StepKind::Host => "host",
+                StepKind::Path => "path",
+            };
+            let verdict = match step.verdict {
+                StepVerdict::Won => "won",
+                StepVerdict::Shorter => "shorter",
+                StepVerdict::NoMatch => "no match",
+            };
+            table.add_row([kind, &step.subject, verdict, &step.reason]);
+        }
+        write!(out, "\n{}", text::lines(&table))?;
+    }
+    if let Some(route) = &explain.route {
+        writeln!(out, "\nroute     {} of {} ({})", route.mountpoint, route.entry, route.source)?;
+        writeln!(out, "upstream  {}: {}", route.upstream, route.endpoints.join(", "))?;
+        if !route.flags.is_empty() {
+            writeln!(out, "notes     {}", routes::notes(route))?;
+        }
+    }
+    if let Some(status) = explain.status {
+        let location = explain.location.as_deref().map(|to| format!(", Location: {to}")).unwrap_or_default();
+        writeln!(out, "\nanswer    {status}{location}")?;
+    }
+    if let Some(sent) = &explain.sent {
+        writeln!(out, "\nsent to the endpoint:\n  {}", sent.request_line)?;
+        for field in &sent.fields {
+            writeln!(out, "  {}: {}", field.name, field.value)?;
+        }
+    }
+    Ok(out)
+}
