@@ -7,20 +7,31 @@
 //!                                                  └─► last good (redb, off this path)
 //! ```
 
+mod assembler;
+mod delta;
+pub mod file;
+mod guard;
 pub mod lainlet;
+mod last_good;
 mod reconnect;
 mod source;
 pub mod status;
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{AbortHandle, JoinHandle};
 use webrouter_routing::merge::Defaults;
+use webrouter_routing::name::SourceName;
 use webrouter_routing::snapshot::Snapshot;
 
-use status::{DiscoveryStatus, HoldDecision, HoldError};
+use assembler::{Assembler, AssemblerStatus, Decision, Restored, Setup};
+use last_good::{LastGood, StoreError};
+use source::{Inbox, SourceHealth, lock};
+use status::{DiscoveryStatus, HoldDecision, HoldError, SourceKind, TableFrom};
 
 /// What discovery follows and how.
 #[derive(Debug, Clone)]
@@ -86,8 +97,8 @@ impl LainletConfig {
             refresh: Duration::from_secs(30),
             deaf_after: Duration::from_secs(1),
             max_bytes: 64 << 20,
-            reconnect_min: Duration::from_millis(200),
-            reconnect_max: Duration::from_secs(5),
+            reconnect_min: Duration::from_millis(100),
+            reconnect_max: Duration::from_millis(800),
         }
     }
 }
@@ -140,47 +151,170 @@ pub enum StartError {
 /// A running discovery; clones are handles of the same one.
 #[derive(Clone)]
 pub struct Discovery {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     snapshots: Arc<ArcSwap<Snapshot>>,
+    sources: Vec<Arc<SourceHealth>>,
+    assembler: Arc<Mutex<AssemblerStatus>>,
+    store_error: StoreError,
+    ready: watch::Receiver<bool>,
+    decisions: mpsc::Sender<Decision>,
+    /// Everything that runs, but the store.
+    tasks: Vec<AbortHandle>,
+    /// The store and how to end it; taken by the first stop.
+    store: tokio::sync::Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
 }
 
 impl Discovery {
     /// Loads the last good table, then follows the sources in tasks of the current runtime.
     pub async fn start(config: DiscoveryConfig) -> Result<Self, StartError> {
-        unimplemented!("{config:?}")
+        let inbox = Arc::new(Inbox::default());
+        let mut sources: Vec<(SourceName, Arc<SourceHealth>)> = Vec::new();
+        let mut add = |kind: SourceKind, target: String| {
+            let name = SourceName::new(kind.as_str());
+            let health = Arc::new(SourceHealth::new(&name, kind, target, Arc::clone(&inbox)));
+            sources.push((name.clone(), Arc::clone(&health)));
+            (name, health)
+        };
+        let lainlet = config.lainlet.map(|config| (add(SourceKind::Lainlet, config.address.clone()), config));
+        let file = config.file.map(|config| (add(SourceKind::File, config.path.display().to_string()), config.path));
+        let (last_good, loaded) = match config.state_directory {
+            Some(directory) => {
+                let names = sources.iter().map(|(name, _)| name.clone()).collect();
+                let (last_good, loaded) = LastGood::open(directory, config.defaults.clone(), names).await?;
+                (Some(last_good), loaded)
+            }
+            None => (None, None),
+        };
+        let in_force = loaded.as_ref().map(|loaded| Arc::clone(&loaded.snapshot));
+        let in_force = in_force.unwrap_or_else(|| Arc::new(Snapshot::empty(&config.defaults)));
+        let restored = loaded.map(|loaded| Restored {
+            sources: in_force.contributions().map(|contribution| contribution.source.clone()).collect(),
+            saved_at: loaded.saved_at,
+        });
+        if let Some(restored) = &restored {
+            let age = restored.saved_at.elapsed().unwrap_or_default().as_secs();
+            let (generation, routes) = (in_force.generation().0, in_force.route_count());
+            tracing::info!(generation, routes, age_seconds = age, "last good table loaded");
+        }
+        let snapshots = Arc::new(ArcSwap::new(Arc::clone(&in_force)));
+        let (to_store, stored) = watch::channel(Arc::clone(&in_force));
+        let (ready_sender, ready) = watch::channel(false);
+        let (decisions, decisions_receiver) = mpsc::channel(4);
+        let assembler = Arc::new(Mutex::new(AssemblerStatus {
+            generation: in_force.generation(),
+            applied_at: SystemTime::now(),
+            last_apply: Duration::ZERO,
+            table_from: restored.as_ref().map_or(TableFrom::Source, |r| TableFrom::LastGood { saved_at: r.saved_at }),
+            hold: None,
+            silent: sources.iter().map(|(name, _)| name.clone()).collect(),
+        }));
+        let mut tasks = Vec::new();
+        let mut spawn = |task: JoinHandle<()>| tasks.push(task.abort_handle());
+        let setup = Setup {
+            defaults: config.defaults,
+            guard: config.guard,
+            coalesce: config.coalesce,
+            sources: sources.clone(),
+            restored,
+            inbox: Arc::clone(&inbox),
+            snapshots: Arc::clone(&snapshots),
+            status: Arc::clone(&assembler),
+            ready: ready_sender,
+            to_store,
+            decisions: decisions_receiver,
+        };
+        spawn(tokio::spawn(Assembler::new(setup).run()));
+        if let Some(((name, health), config)) = lainlet {
+            let known = in_force.contribution(&name).cloned();
+            spawn(tokio::spawn(lainlet::follow(config, name, known, health, Arc::clone(&inbox))));
+        }
+        if let Some(((name, health), path)) = file {
+            spawn(tokio::spawn(file::follow(path, name, health, Arc::clone(&inbox))));
+        }
+        let store_error = last_good.as_ref().map(LastGood::error).unwrap_or_default();
+        let store = last_good.map(|last_good| {
+            let (stop, stopped) = oneshot::channel();
+            (stop, tokio::spawn(last_good.follow(stored, stopped)))
+        });
+        let sources = sources.into_iter().map(|(_, health)| health).collect();
+        let store = tokio::sync::Mutex::new(store);
+        let inner = Inner { snapshots, sources, assembler, store_error, ready, decisions, tasks, store };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The one pointer the data plane loads.
     pub fn snapshots(&self) -> Arc<ArcSwap<Snapshot>> {
-        Arc::clone(&self.snapshots)
+        Arc::clone(&self.inner.snapshots)
     }
 
     /// The snapshot in force.
     pub fn table(&self) -> Arc<Snapshot> {
-        self.snapshots.load_full()
+        self.inner.snapshots.load_full()
     }
 
     /// How discovery is doing.
     pub fn status(&self) -> DiscoveryStatus {
-        unimplemented!()
+        let assembler = lock(&self.inner.assembler).clone();
+        let ready = self.is_ready();
+        let not_ready_because = (!ready).then(|| not_ready_because(&self.inner.sources, &assembler));
+        DiscoveryStatus {
+            generation: assembler.generation,
+            applied_at: assembler.applied_at,
+            last_apply: assembler.last_apply,
+            table_from: assembler.table_from,
+            ready,
+            not_ready_because,
+            sources: self.inner.sources.iter().map(|source| source.status()).collect(),
+            hold: assembler.hold,
+            store_error: lock(&self.inner.store_error).clone(),
+        }
     }
 
     /// Whether a full table is in force.
     pub fn is_ready(&self) -> bool {
-        unimplemented!()
+        *self.inner.ready.borrow()
     }
 
-    /// Resolves when a full table is in force.
+    /// Resolves when a full table is in force; never, when discovery is stopped before.
     pub async fn ready(&self) {
-        unimplemented!()
+        let mut ready = self.inner.ready.clone();
+        if ready.wait_for(|ready| *ready).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Applies or refuses a held update; without a number, all that are held.
     pub async fn resolve_hold(&self, decision: HoldDecision, id: Option<u64>) -> Result<(), HoldError> {
-        unimplemented!("{decision:?} {id:?}")
+        let (done, outcome) = oneshot::channel();
+        let sent = self.inner.decisions.send(Decision { decision, id, done }).await;
+        sent.map_err(|_| HoldError::Stopped)?;
+        outcome.await.unwrap_or(Err(HoldError::Stopped))
     }
 
     /// Ends all tasks after the table in force has been stored.
     pub async fn stop(&self) {
-        unimplemented!()
+        self.inner.tasks.iter().for_each(AbortHandle::abort);
+        if let Some((stop, store)) = self.inner.store.lock().await.take() {
+            // It may have ended by itself.
+            let _ = stop.send(());
+            let _ = store.await;
+        }
     }
+}
+
+fn not_ready_because(sources: &[Arc<SourceHealth>], assembler: &AssemblerStatus) -> String {
+    if sources.is_empty() {
+        return "no source is configured".to_owned();
+    }
+    let silent: Vec<&str> = assembler.silent.iter().map(SourceName::as_str).collect();
+    format!("nothing was heard yet from {}, and no table of an earlier run stands in", silent.join(" and "))
 }

@@ -44,7 +44,7 @@ impl TranslateError {
 }
 
 /// The last state as procs, and what is needed to take the next one cheaply.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Translator {
     text: Bytes,
     /// Where the entries are in `text`; `None` when the next text is to be parsed whole.

@@ -8,6 +8,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{MAX_ENTRIES, TranslateError};
+use crate::delta::common_ends;
 use crate::source::excerpt;
 
 /// Where an entry is: from the quote before its key to the byte after its value.
@@ -195,28 +196,6 @@ impl<'a> Scan<'a> {
         self.at += values.byte_offset();
         Some(Item { span: Span { start, key_end, end: self.at }, key: Cow::Borrowed(key), value })
     }
-}
-
-/// How many bytes two texts have in common at the front, and behind that at the back.
-fn common_ends(a: &[u8], b: &[u8]) -> (usize, usize) {
-    let shorter = a.len().min(b.len());
-    let front = common(shorter, |from, to| a.get(from..to) == b.get(from..to));
-    let from_back = |text: &'_ [u8], from: usize, to: usize| (text.len() - to)..(text.len() - from);
-    let back = common(shorter - front, |from, to| a.get(from_back(a, from, to)) == b.get(from_back(b, from, to)));
-    (front, back)
-}
-
-/// How far two texts agree, up to `limit`: by blocks, which compare at the speed of memory, then by halves of a block.
-fn common(limit: usize, agree: impl Fn(usize, usize) -> bool) -> usize {
-    let mut at = 0;
-    let mut step = 4096;
-    while step > 0 {
-        while at + step <= limit && agree(at, at + step) {
-            at += step;
-        }
-        step /= 2;
-    }
-    at
 }
 
 struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);

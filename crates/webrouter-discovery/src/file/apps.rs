@@ -1,0 +1,262 @@
+//! apps.toml: text into apps. The cost of an edit grows with the edit, not with the file.
+//!
+//! The file is cut at lines that begin with `[apps.`; pieces that did not change are not parsed again. That is the same
+//! as parsing it whole when each piece is one table (no multi-line string, no other line that begins with `[`); where it
+//! is not so, or something is wrong, the whole file is parsed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::delta::common_ends;
+use crate::source::excerpt;
+
+/// One app as the file has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// The addresses it claims.
+    #[serde(default)]
+    pub mountpoint: Vec<String>,
+    /// Whether plain requests shall be sent to https.
+    #[serde(default)]
+    pub https_only: bool,
+    /// The path of the health check.
+    #[serde(default)]
+    pub healthcheck: Option<String>,
+    /// Its containers, `ip:port` each.
+    #[serde(default)]
+    pub endpoints: Vec<String>,
+}
+
+/// Why an apps.toml cannot be read; nothing of it is taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct AppsError {
+    /// The file.
+    pub path: PathBuf,
+    /// The line of the offence, from 1.
+    pub line: usize,
+    /// The column of the offence in characters, from 1.
+    pub column: usize,
+    /// The offending line, escaped and shortened.
+    pub text: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub fix: &'static str,
+}
+
+impl fmt::Display for AppsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, line, column, text, message, fix } = self;
+        write!(f, "{}:{line}:{column}: {message}: `{text}`: {fix}", path.display())
+    }
+}
+
+/// An app that is not as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppChange {
+    /// Its key.
+    pub name: String,
+    /// What it is now; `None` when it is gone.
+    pub app: Option<Arc<App>>,
+}
+
+/// A file that is read again and again.
+#[derive(Debug, Clone)]
+pub struct AppsFile {
+    path: PathBuf,
+    text: String,
+    /// The pieces of the text; `None` when it cannot be cut.
+    pieces: Option<Vec<Piece>>,
+    apps: BTreeMap<Arc<str>, Arc<App>>,
+}
+
+/// One table of the file, up to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Piece {
+    start: usize,
+    name: Arc<str>,
+}
+
+/// What makes a new text out of the old one.
+struct Patch {
+    /// The old pieces that are not in the new text as they were.
+    replaced: std::ops::Range<usize>,
+    pieces: Vec<(Piece, App)>,
+    moved: isize,
+}
+
+/// Parses a whole file, sorted by name; `path` is for the error.
+pub fn parse_apps(text: &str, path: &Path) -> Result<Vec<(String, App)>, AppsError> {
+    parse(text, path).map(|raw| raw.apps.into_iter().collect())
+}
+
+impl AppsFile {
+    /// A file that has not been read yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), text: String::new(), pieces: None, apps: BTreeMap::new() }
+    }
+
+    /// The last good text; empty before there was one.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The apps of the last good text.
+    pub fn apps(&self) -> impl Iterator<Item = (&str, &Arc<App>)> {
+        self.apps.iter().map(|(name, app)| (name.as_ref(), app))
+    }
+
+    /// Takes a new text and returns the apps that changed; after an error the last good text stays.
+    pub fn update(&mut self, text: String) -> Result<Vec<AppChange>, AppsError> {
+        if let Some(patch) = self.patch(&text) {
+            return Ok(self.apply(patch, text));
+        }
+        let raw = parse(&text, &self.path)?;
+        let gone = self.apps.keys().filter(|name| !raw.apps.contains_key(name.as_ref())).cloned().collect();
+        let changes = self.exchange(gone, raw.apps.into_iter().map(|(name, app)| (name.into(), app)));
+        self.pieces = None;
+        self.text = text;
+        Ok(changes)
+    }
+
+    /// Compares the texts and parses what differs; `None` when the new one is to be parsed whole.
+    fn patch(&self, new: &str) -> Option<Patch> {
+        let old_pieces = self.pieces.as_deref().unwrap_or_default();
+        let old = if self.pieces.is_some() { self.text.as_str() } else { "" };
+        let (front, back) = common_ends(old.as_bytes(), new.as_bytes());
+        let moved = isize::try_from(new.len()).ok()? - isize::try_from(old.len()).ok()?;
+        let place = |piece: &Piece| piece.start.checked_add_signed(moved);
+        // A piece is as it was when the cut behind it is too.
+        let followers = old_pieces.get(1..).unwrap_or_default();
+        let kept = followers.partition_point(|next| next.start + CUT.len() <= front);
+        let mut tail = old_pieces.partition_point(|piece| piece.start < old.len() - back).max(kept);
+        let begins_a_line = |at: usize| at == 0 || new.as_bytes().get(at - 1) == Some(&b'\n');
+        while old_pieces.get(tail).is_some_and(|piece| !place(piece).is_some_and(begins_a_line)) {
+            tail += 1;
+        }
+        let from = if kept == 0 { 0 } else { old_pieces.get(kept)?.start };
+        let to = old_pieces.get(tail).map_or(Some(new.len()), place)?;
+        let mut pieces = Vec::new();
+        for (start, text) in cut(new.get(from..to)?, from)? {
+            let mut apps = toml::from_str::<RawApps>(text).ok()?.apps;
+            let (name, app) = apps.pop_first().filter(|_| apps.is_empty())?;
+            pieces.push((Piece { start, name: name.into() }, app));
+        }
+        let replaced = kept..tail;
+        let dropped: BTreeSet<&str> = match &self.pieces {
+            Some(_) => old_pieces.get(replaced.clone())?.iter().map(|piece| piece.name.as_ref()).collect(),
+            None => self.apps.keys().map(AsRef::as_ref).collect(),
+        };
+        let mut names = BTreeSet::new();
+        let is_new = |name: &str| !self.apps.contains_key(name) || dropped.contains(name);
+        let once = pieces.iter().all(|(piece, _)| names.insert(&piece.name) && is_new(&piece.name));
+        once.then_some(Patch { replaced, pieces, moved })
+    }
+
+    fn apply(&mut self, patch: Patch, text: String) -> Vec<AppChange> {
+        let names: BTreeSet<Arc<str>> = patch.pieces.iter().map(|(piece, _)| Arc::clone(&piece.name)).collect();
+        let known = self.pieces.take();
+        let gone: Vec<Arc<str>> = match &known {
+            Some(known) => {
+                let replaced = known.get(patch.replaced.clone()).unwrap_or_default();
+                replaced.iter().map(|piece| Arc::clone(&piece.name)).collect()
+            }
+            None => self.apps.keys().cloned().collect(),
+        };
+        let mut pieces = known.unwrap_or_default();
+        let gone = gone.into_iter().filter(|name| !names.contains(name)).collect();
+        for piece in pieces.get_mut(patch.replaced.end..).unwrap_or_default() {
+            piece.start = piece.start.checked_add_signed(patch.moved).expect("a piece behind the edit is in the new text too");
+        }
+        let (new_pieces, apps): (Vec<Piece>, Vec<App>) = patch.pieces.into_iter().unzip();
+        let changes = self.exchange(gone, new_pieces.iter().map(|piece| Arc::clone(&piece.name)).zip(apps));
+        pieces.splice(patch.replaced, new_pieces);
+        self.pieces = Some(pieces);
+        self.text = text;
+        changes
+    }
+
+    fn exchange(&mut self, gone: Vec<Arc<str>>, apps: impl Iterator<Item = (Arc<str>, App)>) -> Vec<AppChange> {
+        let mut changes = Vec::new();
+        for name in gone {
+            if self.apps.remove(&name).is_some() {
+                changes.push(AppChange { name: name.as_ref().to_owned(), app: None });
+            }
+        }
+        for (name, app) in apps {
+            if self.apps.get(&name).is_none_or(|known| **known != app) {
+                let app = Arc::new(app);
+                changes.push(AppChange { name: name.as_ref().to_owned(), app: Some(Arc::clone(&app)) });
+                self.apps.insert(name, app);
+            }
+        }
+        changes
+    }
+}
+
+/// Cuts a text into tables, with their places; `None` when a piece may not be a table of its own.
+fn cut(text: &str, offset: usize) -> Option<Vec<(usize, &str)>> {
+    if text.contains("\"\"\"") || text.contains("'''") {
+        return None;
+    }
+    let mut starts = Vec::new();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let blank = || line.trim_start().is_empty() || line.trim_start().starts_with('#');
+        if line.starts_with(CUT) {
+            starts.push(at);
+        } else if line.trim_start().starts_with('[') || (starts.is_empty() && !blank()) {
+            return None;
+        }
+        at += line.len();
+    }
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    let piece = |(start, end)| text.get(start..end).map(|piece| (offset + start, piece));
+    starts.iter().copied().zip(ends).map(piece).collect()
+}
+
+fn parse(text: &str, path: &Path) -> Result<RawApps, AppsError> {
+    toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start.min(text.len()));
+        let before = text.get(..at).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        AppsError {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+            text: excerpt(line.trim()),
+            message: excerpt(error.message()),
+            fix: fix(error.message()),
+        }
+    })
+}
+
+fn fix(message: &str) -> &'static str {
+    if message.contains("unknown field") {
+        "an app has mountpoint, https_only, healthcheck and endpoints, and stands under [apps.\"<app>.<type>.<proc>\"]"
+    } else if message.contains("invalid type") {
+        "mountpoint and endpoints are lists of texts, https_only is true or false, healthcheck is a text"
+    } else if message.contains("duplicate") {
+        "give it once"
+    } else {
+        "correct the TOML there"
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawApps {
+    #[serde(default)]
+    apps: BTreeMap<String, App>,
+}
+
+const CUT: &str = "[apps.";
+
+#[cfg(test)]
+mod tests;

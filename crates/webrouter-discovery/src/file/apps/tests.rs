@@ -1,0 +1,99 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn check_error(text: &str, line: usize, column: usize, message: &str) {
+    let error = parse_apps(text, Path::new("apps.toml")).expect_err(text);
+    assert_eq!((error.line, error.column), (line, column), "{error}");
+    assert!(error.message.contains(message), "{error}");
+}
+
+#[test]
+fn the_file_of_the_manual() {
+    let text = r#"
+[apps."demo.web.web"]
+mountpoint = ["demo.lain.local", "x.com/demo"]
+https_only = false
+healthcheck = "/health"
+endpoints = ["127.0.0.1:8001", "127.0.0.1:8002"]
+"#;
+    let apps = parse_apps(text, Path::new("apps.toml")).expect("good");
+    let [(name, app)] = apps.as_slice() else { panic!("one app: {apps:?}") };
+    assert_eq!(name, "demo.web.web");
+    assert_eq!(app.mountpoint, ["demo.lain.local", "x.com/demo"]);
+    assert_eq!(app.healthcheck.as_deref(), Some("/health"));
+    assert_eq!(app.endpoints.len(), 2);
+    assert_eq!(parse_apps("", Path::new("apps.toml")), Ok(Vec::new()));
+}
+
+#[test]
+fn mistakes_name_their_line_and_column() {
+    check_error("[apps.\"a.b.c\"]\nmountpoints = []\n", 2, 1, "unknown field");
+    check_error("[apps.\"a.b.c\"]\n\nhttps_only = \"yes\"\n", 3, 14, "invalid type");
+    check_error("[app.\"a.b.c\"]\n", 1, 2, "unknown field");
+    check_error("[apps.\"a.b.c\"]\n[apps.\"a.b.c\"]\n", 2, 1, "duplicate");
+    check_error("[apps.\"a.b.c\"]\nendpoints = [\n", 2, 13, "");
+}
+
+#[test]
+fn an_edit_parses_its_own_piece_alone() {
+    let text = |port: u16| {
+        let app = |at: u16| format!("[apps.\"a{at}.web.web\"]\nendpoints = [\"127.0.0.1:{}\"]\n\n", 1000 + at + port * u16::from(at == 5));
+        format!("# apps\n{}", (0..10).map(app).collect::<String>())
+    };
+    let mut file = AppsFile::new("apps.toml");
+    assert_eq!(file.update(text(0)).expect("good").len(), 10);
+    let patch = file.patch(&text(1)).expect("it can be cut");
+    assert_eq!(patch.pieces.len(), 1);
+    let changes = file.update(text(1)).expect("good");
+    assert_eq!(changes.iter().map(|change| change.name.as_str()).collect::<Vec<_>>(), ["a5.web.web"]);
+    let error = file.update(text(2).replace("a7.web", "a6.web")).expect_err("twice the same");
+    assert!(error.message.contains("duplicate"), "{error}");
+    assert_eq!(file.apps().count(), 10);
+}
+
+/// A file of a few pieces, some of which cannot be cut or are wrong.
+fn file() -> impl Strategy<Value = String> {
+    let name = (0u8..6).prop_map(|at| format!("a{at}.web.web"));
+    let piece = prop_oneof![
+        12 => (name.clone(), 1u16..4).prop_map(|(name, port)| format!("[apps.\"{name}\"]\nendpoints = [\"127.0.0.1:{port}\"]\n")),
+        2 => name.clone().prop_map(|name| format!("[apps.\"{name}\"]\nendpoints = [\n  \"1.1.1.1:1\",\n]\n# end")),
+        1 => name.clone().prop_map(|name| format!("[apps.\"{name}\"]\nhealthcheck = \"\"\"\n[apps.\"x.y.z\"]\n\"\"\"\n")),
+        1 => name.clone().prop_map(|name| format!(" [apps.\"{name}\"]\n")),
+        1 => name.prop_map(|name| format!("[apps.\"{name}\".more]\n")),
+        1 => prop_oneof![Just("[apps]\n"), Just("[apps.\n"), Just("x = 1\n"), Just("\n# c\n"), Just("[[apps.a]]\n"), Just("[apps.\"q.w.e\"] # c\r\n")]
+            .prop_map(str::to_owned),
+    ];
+    proptest::collection::vec(piece, 0..7).prop_map(|mut pieces| {
+        pieces.dedup();
+        pieces.concat()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn an_edited_file_is_the_file_parsed_whole(texts in proptest::collection::vec(file(), 1..8)) {
+        let mut edited = AppsFile::new("apps.toml");
+        let mut followed: BTreeMap<String, App> = BTreeMap::new();
+        for text in texts {
+            let whole = parse_apps(&text, Path::new("apps.toml"));
+            match (edited.update(text.clone()), whole) {
+                (Ok(changes), Ok(whole)) => {
+                    for change in changes {
+                        match change.app {
+                            Some(app) => drop(followed.insert(change.name, (*app).clone())),
+                            None => drop(followed.remove(&change.name)),
+                        }
+                    }
+                    let whole: BTreeMap<String, App> = whole.into_iter().collect();
+                    let now: BTreeMap<String, App> = edited.apps().map(|(n, a)| (n.to_owned(), (**a).clone())).collect();
+                    prop_assert_eq!(&now, &whole, "{}", text);
+                    prop_assert_eq!(&followed, &whole, "{}", text);
+                }
+                (edited, whole) => prop_assert_eq!(edited.err(), whole.err(), "{}", text),
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! One connection to lainlet with one request on it.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use crate::LainletConfig;
+use crate::source::{Problem, excerpt};
+
+/// A connection that goes when dropped; nothing is written on it after its request.
+pub(super) struct Connection {
+    body: Incoming,
+    read_timeout: Duration,
+    driver: AbortHandle,
+    _sender: SendRequest<Empty<Bytes>>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Connection {
+    /// Connects, asks, and reads the answer's head: 200 of the wanted type (any, if `None`), or a problem.
+    pub(super) async fn ask(config: &LainletConfig, target: &str, wanted: Option<&str>) -> Result<Self, Problem> {
+        let connecting = timeout(config.connect_timeout, TcpStream::connect(&config.address));
+        let stream = connecting
+            .await
+            .map_err(|_| Problem::new("connect", format!("no connection within {:?}", config.connect_timeout)))?
+            .map_err(|error| Problem::new("connect", error))?;
+        let (mut sender, connection) = http1::Builder::new()
+            .max_buf_size(READ_BUFFER)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| Problem::new("connect", error))?;
+        let driver = tokio::spawn(async move {
+            // Its end is seen by the reader of the body.
+            let _ = connection.await;
+        })
+        .abort_handle();
+        let request = Request::get(target)
+            .header(HOST, &config.address)
+            .header(USER_AGENT, concat!("webrouter/", env!("CARGO_PKG_VERSION")))
+            .body(Empty::new())
+            .map_err(|error| Problem::new("connect", error))?;
+        let answer = timeout(config.read_timeout, sender.send_request(request)).await;
+        let silence = || Problem::new("read_timeout", format!("no answer within {:?}", config.read_timeout));
+        let response = match answer {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => {
+                driver.abort();
+                return Err(Problem::new("protocol", error));
+            }
+            Err(_) => {
+                driver.abort();
+                return Err(silence());
+            }
+        };
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        let (status, body) = parts(response);
+        let mut connection = Self { body, read_timeout: config.read_timeout, driver, _sender: sender };
+        if status != StatusCode::OK {
+            let text = connection.whole(ERROR_BODY).await.unwrap_or_default();
+            let text = excerpt(String::from_utf8_lossy(&text).trim());
+            return Err(Problem::new("http_status", format!("{status}: {text}")));
+        }
+        match wanted {
+            Some(wanted) if !content_type.starts_with(wanted) => {
+                Err(Problem::new("protocol", format!("the answer is `{content_type}`, not `{wanted}`")))
+            }
+            _ => Ok(connection),
+        }
+    }
+
+    /// The next bytes of the body; `None` at its end.
+    pub(super) async fn bytes(&mut self) -> Result<Option<Bytes>, Problem> {
+        loop {
+            let frame = timeout(self.read_timeout, self.body.frame()).await;
+            let frame = frame.map_err(|_| {
+                Problem::new("read_timeout", format!("not a byte for {:?}, heartbeats included", self.read_timeout))
+            })?;
+            match frame {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(Problem::new("protocol", error)),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The whole body, if it is not longer than `max` bytes.
+    pub(super) async fn whole(&mut self, max: usize) -> Result<Bytes, Problem> {
+        let mut whole = BytesMut::new();
+        while let Some(bytes) = self.bytes().await? {
+            if whole.len() + bytes.len() > max {
+                return Err(Problem::new("too_large", format!("an answer is longer than {max} bytes")));
+            }
+            whole.extend_from_slice(&bytes);
+        }
+        Ok(whole.freeze())
+    }
+}
+
+fn parts(response: Response<Incoming>) -> (StatusCode, Incoming) {
+    (response.status(), response.into_body())
+}
+
+/// One GET.
+pub(super) async fn get(config: &LainletConfig, target: &str) -> Result<Bytes, Problem> {
+    Connection::ask(config, target, None).await?.whole(config.max_bytes).await
+}
+
+const ERROR_BODY: usize = 4096;
+/// A state of 3 MB arrives in few pieces.
+const READ_BUFFER: usize = 256 * 1024;

@@ -1,0 +1,129 @@
+use std::os::unix::fs::PermissionsExt;
+
+use webrouter_routing::contribution::{Claims, Contribution};
+use webrouter_routing::merge::merge;
+use webrouter_routing::mountpoint::Mountpoint;
+use webrouter_routing::rejection::Reason;
+
+use super::*;
+use crate::lainlet::translate::Translator;
+
+fn lainlet() -> SourceName {
+    SourceName::new("lainlet")
+}
+
+/// `a=x.lain` is app a with that mountpoint.
+fn contribution(apps: &str) -> Contribution {
+    let entry = |app: &str| {
+        let (app, mountpoint) = app.split_once('=').expect("app=mountpoint");
+        format!(
+            r#""{app}.web.web":{{"PodInfos":[{{"Annotation":"{{\"mountpoint\":[\"{mountpoint}\"]}}","ContainerInfos":[{{"ContainerIp":"10.0.0.1","Expose":80}}]}}]}}"#
+        )
+    };
+    let entries: Vec<String> = apps.split_whitespace().map(entry).collect();
+    let mut translator = Translator::default();
+    translator.update(format!("{{{}}}", entries.join(",")).into()).expect("a state");
+    Contribution { procs: translator.procs().clone(), ..Contribution::empty(lainlet()) }
+}
+
+fn applied(before: &Arc<Snapshot>, contribution: Contribution) -> Arc<Snapshot> {
+    Arc::new(merge(before, &[contribution], &Defaults::default()).0)
+}
+
+fn empty() -> Arc<Snapshot> {
+    Arc::new(Snapshot::empty(&Defaults::default()))
+}
+
+async fn open(directory: &Path) -> (LastGood, Option<Loaded>) {
+    LastGood::open(directory.to_owned(), Defaults::default(), vec![lainlet()]).await.expect("not in use")
+}
+
+#[tokio::test]
+async fn a_table_comes_back_with_its_owners_and_its_quarantined() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let first = applied(&empty(), contribution("b=x.lain"));
+    let mut second = contribution("a=x.lain b=x.lain c=c.lain");
+    let c = second.procs.get_mut("c.web.web").expect("c");
+    let mut bad = (**c).clone();
+    bad.claims = Claims::Unreadable(Reason::UnreadableAnnotation("it".into()));
+    let third = applied(&applied(&first, second.clone()), {
+        second.procs.insert("c.web.web".to_owned().try_into().expect("a name"), Arc::new(bad));
+        second
+    });
+    let (mut last_good, loaded) = open(directory.path()).await;
+    assert!(loaded.is_none());
+    for snapshot in [&first, &third] {
+        last_good.write(Arc::clone(snapshot)).await.expect("stored");
+    }
+    drop(last_good);
+    let mode = std::fs::metadata(directory.path().join("webrouter.redb")).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let (_last_good, loaded) = open(directory.path()).await;
+    let loaded = loaded.expect("stored").snapshot;
+    assert_eq!(loaded.generation(), third.generation());
+    assert_eq!(loaded.routes().collect::<Vec<_>>().len(), 2);
+    let owner = |snapshot: &Snapshot| snapshot.owner(&Mountpoint::parse("x.lain").expect("one")).cloned();
+    assert_eq!(owner(&loaded), owner(&third));
+    assert_eq!(owner(&loaded).map(|owner| owner.name.to_string()).as_deref(), Some("b.web.web"));
+    let c = loaded.route_count();
+    assert_eq!((c, loaded.endpoint_count()), (2, 3));
+}
+
+#[tokio::test]
+async fn a_write_carries_what_changed_and_what_went() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let (mut last_good, _) = open(directory.path()).await;
+    let mut snapshot = empty();
+    for apps in ["a=a.lain b=b.lain", "b=b.lain c=c.lain", "c=d.lain"] {
+        snapshot = applied(&snapshot, contribution(apps));
+        last_good.write(Arc::clone(&snapshot)).await.expect("stored");
+    }
+    drop(last_good);
+    let (mut last_good, loaded) = open(directory.path()).await;
+    let loaded = loaded.expect("stored").snapshot;
+    let names = |snapshot: &Snapshot| snapshot.routes().map(|r| r.mountpoint.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(&loaded), ["d.lain"]);
+    // From a loaded one on, too.
+    last_good.write(applied(&loaded, contribution("c=d.lain e=e.lain"))).await.expect("stored");
+    drop(last_good);
+    let (_, loaded) = open(directory.path()).await;
+    assert_eq!(names(&loaded.expect("stored").snapshot), ["d.lain", "e.lain"]);
+}
+
+#[tokio::test]
+async fn a_second_instance_is_told_whose_folder_it_is() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let _first = open(directory.path()).await;
+    let second = LastGood::open(directory.path().to_owned(), Defaults::default(), vec![lainlet()]).await;
+    let error = second.err().expect("in use");
+    assert!(matches!(&error, StartError::StateInUse { path } if path.ends_with("webrouter.redb")), "{error}");
+}
+
+#[tokio::test]
+async fn a_corrupt_store_is_moved_aside_and_a_new_one_works() {
+    let directory = tempfile::tempdir().expect("a folder");
+    std::fs::write(directory.path().join("webrouter.redb"), "not a database, and long enough to look".repeat(500))
+        .expect("written");
+    let (mut last_good, loaded) = open(directory.path()).await;
+    assert!(loaded.is_none());
+    let error = lock(&last_good.error).clone().expect("told");
+    assert_eq!(error.kind, "corrupt", "{error:?}");
+    let aside = std::fs::read_dir(directory.path()).expect("a folder").filter_map(Result::ok);
+    let aside: Vec<_> = aside.filter(|file| file.file_name().to_string_lossy().contains("corrupt")).collect();
+    assert_eq!(aside.len(), 1);
+    last_good.write(applied(&empty(), contribution("a=a.lain"))).await.expect("stored");
+    drop(last_good);
+    assert!(open(directory.path()).await.1.is_some());
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_is_a_store_error() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let blocked = directory.path().join("file");
+    std::fs::write(&blocked, "").expect("written");
+    let (mut last_good, loaded) = open(&blocked).await;
+    assert!(loaded.is_none());
+    assert_eq!(lock(&last_good.error).as_ref().map(|error| (error.kind, error.count)), Some(("io", 1)));
+    last_good.write(applied(&empty(), contribution("a=a.lain"))).await.expect_err("still blocked");
+    assert_eq!(lock(&last_good.error).as_ref().map(|error| (error.kind, error.count)), Some(("io", 2)));
+}
