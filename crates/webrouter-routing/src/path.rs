@@ -18,8 +18,8 @@ pub enum PathError {
     /// `%` without two hex digits.
     #[error("the path has a `%` that two hex digits do not follow")]
     BadEscape,
-    /// `%00`.
-    #[error("the path has an escaped NUL")]
+    /// A NUL, escaped or not.
+    #[error("the path has a NUL")]
     Nul,
     /// `..` above the root.
     #[error("the path climbs above the root")]
@@ -43,6 +43,7 @@ pub fn normalize(path: &[u8], normal: &mut Vec<u8>) -> Result<PathForm, PathErro
         };
         rest = after;
         match decoded {
+            0 => return Err(PathError::Nul),
             b'/' => close_segment(normal, Closing::WithSlash)?,
             decoded => normal.push(decoded),
         }
@@ -82,7 +83,7 @@ pub fn encode(decoded: &[u8], target: &mut Vec<u8>) {
 fn is_normal(path: &[u8]) -> bool {
     let mut previous = 0;
     for &byte in path {
-        if byte == b'%' || (previous == b'/' && matches!(byte, b'/' | b'.')) {
+        if matches!(byte, b'%' | 0) || (previous == b'/' && matches!(byte, b'/' | b'.')) {
             return false;
         }
         previous = byte;
@@ -94,7 +95,6 @@ fn decode_escape(after: &[u8]) -> Result<(u8, &[u8]), PathError> {
     let (digits, rest) = after.split_first_chunk::<2>().ok_or(PathError::BadEscape)?;
     let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|n| u8::try_from(n).ok());
     match digits.map(nibble) {
-        [Some(0), Some(0)] => Err(PathError::Nul),
         [Some(high), Some(low)] => Ok((high << 4 | low, rest)),
         _ => Err(PathError::BadEscape),
     }
@@ -157,6 +157,8 @@ mod tests {
         check("/%", Err(PathError::BadEscape));
         check("/%g1", Err(PathError::BadEscape));
         check("/%00", Err(PathError::Nul));
+        check("/\0", Err(PathError::Nul));
+        check("/a/\0/%41", Err(PathError::Nul));
         check("/..", Err(PathError::AboveRoot));
         check("/a/../../b", Err(PathError::AboveRoot));
         check("/%2e%2e/", Err(PathError::AboveRoot));
