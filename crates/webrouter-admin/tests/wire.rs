@@ -36,7 +36,7 @@ struct Admin {
     stopping: Arc<AtomicBool>,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Admin {
@@ -64,7 +64,7 @@ impl Admin {
             // Resolves when the sender is dropped as well.
             let _ = stopped.await;
         }));
-        Self { address, discovery, stopping, stop, served, _directory: directory }
+        Self { address, discovery, stopping, stop, served, directory }
     }
 
     /// The status and body of the answer to these bytes.
@@ -99,6 +99,21 @@ impl Admin {
             "POST {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 0\r\n{fields}\r\n"
         ))
         .await
+    }
+
+    /// Rewrites the file and waits until its update is held.
+    async fn held(&self, apps: &str) -> Value {
+        std::fs::write(self.directory.path().join("apps.toml"), apps).expect("written");
+        let held = async {
+            loop {
+                let status = self.json("/v1/status").await;
+                match status.get("hold") {
+                    None | Some(Value::Null) => tokio::time::sleep(Duration::from_millis(5)).await,
+                    Some(hold) => return hold.clone(),
+                }
+            }
+        };
+        timeout(Duration::from_secs(10), held).await.expect("held in time")
     }
 
     async fn stop(self) {
@@ -253,6 +268,35 @@ async fn an_action_must_be_meant() {
     assert!(status == 409 && body.contains("nothing is held"), "{status} {body}");
     assert_eq!(admin.post("/v1/hold/refuse?id=7", "X-Webrouter-Action: 1\r\n").await.0, 409);
     assert_eq!(admin.post("/v1/hold/refuse?id=x", "X-Webrouter-Action: 1\r\n").await.0, 400);
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn a_held_update_is_told_and_let_through() {
+    let admin = Admin::start().await;
+    let hold = admin.held("").await;
+    assert_eq!((&hold["source"], &hold["routes_after"]), (&"file".into(), &0.into()));
+    assert_eq!((&hold["endpoints_before"], &hold["endpoints_after"]), (&2.into(), &0.into()));
+    assert_eq!(admin.json("/v1/status").await["routes"], 3);
+    assert!(admin.get("/metrics").await.1.contains("\nwebrouter_hold 1\n"));
+    assert!(admin.get("/").await.1.contains("of file is held"));
+    let id = &hold["id"];
+    assert_eq!(admin.post("/v1/hold/accept?id=999999", "X-Webrouter-Action: 1\r\n").await.0, 409);
+    let (status, body) = admin.post(&format!("/v1/hold/accept?id={id}"), "X-Webrouter-Action: 1\r\n").await;
+    assert_eq!(status, 200, "{body}");
+    let status = admin.json("/v1/status").await;
+    assert_eq!((&status["hold"], &status["routes"]), (&Value::Null, &0.into()));
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn a_held_update_is_refused() {
+    let admin = Admin::start().await;
+    admin.held("").await;
+    let (status, body) = admin.post("/v1/hold/refuse", "X-Webrouter-Action: 1\r\n").await;
+    assert!(status == 200 && body.contains("\"action\":\"refuse\""), "{status} {body}");
+    let status = admin.json("/v1/status").await;
+    assert_eq!((&status["hold"]["applies_at"], &status["routes"]), (&Value::Null, &3.into()));
     admin.stop().await;
 }
 
