@@ -83,10 +83,12 @@ fn a_bad_mountpoint_a_port_of_zero_and_an_empty_address_are_rejected_alone() {
 
 #[test]
 fn a_proc_without_pods_is_503_with_retry_after_until_its_entry_leaves() {
-    let (one, other) = (HttpOrigin::start("one"), HttpOrigin::start("other"));
+    let (one, elsewhere) = (HttpOrigin::start("one"), HttpOrigin::start("other"));
     let with = entry("one.web.web", &["one.test"], &[one.addr()]);
-    let other = entry("other.web.web", &["other.test"], &[other.addr()]);
+    let other = entry("other.web.web", &["other.test"], &[elsewhere.addr()]);
     let router = started(&(with + &other));
+    // Endpoints that still answer would be kept by the guard.
+    drop(one);
     router.edit_apps(&(entry("one.web.web", &["one.test"], &[]) + &other));
     eventually(SOON, "503", || get(&router, "one.test", "/").status == 503);
     let page = get(&router, "one.test", "/");
