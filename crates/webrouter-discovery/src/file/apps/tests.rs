@@ -31,7 +31,7 @@ fn mistakes_name_their_line_and_column() {
     check_error("[apps.\"a.b.c\"]\nmountpoints = []\n", 2, 1, "unknown field");
     check_error("[apps.\"a.b.c\"]\n\nhttps_only = \"yes\"\n", 3, 14, "invalid type");
     check_error("[app.\"a.b.c\"]\n", 1, 2, "unknown field");
-    check_error("[apps.\"a.b.c\"]\n[apps.\"a.b.c\"]\n", 2, 1, "duplicate");
+    check_error("[apps.\"a.b.c\"]\n[apps.\"a.b.c\"]\n", 2, 7, "duplicate");
     check_error("[apps.\"a.b.c\"]\nendpoints = [\n", 2, 13, "");
 }
 
