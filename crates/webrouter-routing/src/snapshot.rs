@@ -8,7 +8,7 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::CertificateMap;
-use crate::contribution::{Claims, Contribution, Proc};
+use crate::contribution::Contribution;
 use crate::domains::Domains;
 use crate::mountpoint::Mountpoint;
 use crate::name::{ProcKey, SourceName};
@@ -85,29 +85,6 @@ impl Snapshot {
     /// What one source said.
     pub fn contribution(&self, source: &SourceName) -> Option<&Contribution> {
         self.contributions.get(source)
-    }
-
-    /// What the sources said, with the annotation in force in place of each unreadable one: what
-    /// [`Snapshot::restore`] builds the same routes from.
-    pub fn restorable(&self) -> Vec<Contribution> {
-        let mut contributions = self.contributions.clone();
-        for key in &self.flawed {
-            if let (Some(contribution), Some(stand_in)) = (contributions.get_mut(&key.source), self.stand_in(key)) {
-                contribution.procs.insert(key.name.clone(), Arc::new(stand_in));
-            }
-        }
-        contributions.into_values().collect()
-    }
-
-    /// A quarantined proc as if its annotation in force were what its source says.
-    fn stand_in(&self, key: &ProcKey) -> Option<Proc> {
-        let in_force = self.procs.get(key)?;
-        let quarantine = in_force.quarantine.as_ref()?;
-        Some(Proc {
-            claims: Claims::Readable(Arc::clone(&in_force.upstream.annotation)),
-            endpoints: Arc::clone(&in_force.upstream.endpoints),
-            reasons: std::iter::once(quarantine).chain(&in_force.reasons).cloned().collect(),
-        })
     }
 
     /// Every claimed mountpoint with its claimants, the owner first.

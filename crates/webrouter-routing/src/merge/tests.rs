@@ -253,6 +253,21 @@ fn a_source_that_names_settings_beats_the_defaults() {
     assert_eq!(silent.certificates().stem("a.told.test"), None);
 }
 
+/// The contributions as a store keeps them: with the annotation in force, also where a source's is unreadable.
+fn in_force(snapshot: &Snapshot) -> Vec<Contribution> {
+    let mut contributions = snapshot.contributions.clone();
+    for (key, proc) in snapshot.procs() {
+        let stored = Proc {
+            claims: Claims::Readable(Arc::clone(&proc.upstream.annotation)),
+            endpoints: Arc::clone(&proc.upstream.endpoints),
+            reasons: proc.quarantine.iter().chain(&proc.reasons).cloned().collect(),
+        };
+        let contribution = contributions.get_mut(&key.source).expect("its source said it");
+        contribution.procs.insert(key.name.clone(), Arc::new(stored));
+    }
+    contributions.into_values().collect()
+}
+
 fn remembered(snapshot: &Snapshot) -> Ownership {
     snapshot.claims().map(|(mountpoint, queue)| (mountpoint.clone(), queue.to_vec())).collect()
 }
@@ -266,12 +281,12 @@ fn a_restart_remembers_owners_and_queues() {
     ];
     let before = check(&steps, &["x.test -> c @ 3"]);
     let restored =
-        Snapshot::restore(&Defaults::default(), &before.restorable(), &remembered(&before), before.generation());
+        Snapshot::restore(&Defaults::default(), &in_force(&before), &remembered(&before), before.generation());
     assert_eq!(told(&restored), told(&before));
     assert_eq!(remembered(&restored), remembered(&before));
     assert_eq!(restored.rejections(), before.rejections());
     assert_eq!(restored.generation(), Generation(3));
-    let forgotten = Snapshot::restore(&Defaults::default(), &before.restorable(), &Ownership::new(), Generation(0));
+    let forgotten = Snapshot::restore(&Defaults::default(), &in_force(&before), &Ownership::new(), Generation(0));
     assert_eq!(told(&forgotten), ["x.test -> b @ 2"]);
 }
 
@@ -288,7 +303,7 @@ fn a_remembered_owner_that_is_gone_makes_room() {
 fn a_restart_keeps_what_a_quarantined_proc_last_wished() {
     let before = after(&[contribution("s", &["a: x.test @ 1"]), contribution("s", &["a! @ 2"])]);
     let restored =
-        Snapshot::restore(&Defaults::default(), &before.restorable(), &remembered(&before), before.generation());
+        Snapshot::restore(&Defaults::default(), &in_force(&before), &remembered(&before), before.generation());
     assert_eq!(told(&restored), ["x.test -> a @ 2"]);
     assert_eq!(restored.rejections(), before.rejections());
     let (live, _) = merge(&restored, &[contribution("s", &["a! @ 3"])], &Defaults::default());

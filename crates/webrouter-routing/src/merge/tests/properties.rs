@@ -107,7 +107,7 @@ proptest! {
             snapshot = next;
         }
         let rebuilt =
-            Snapshot::restore(&defaults, &snapshot.restorable(), &remembered(&snapshot), snapshot.generation());
+            Snapshot::restore(&defaults, &in_force(&snapshot), &remembered(&snapshot), snapshot.generation());
         check_whole(&rebuilt);
         prop_assert_eq!(told(&rebuilt), told(&snapshot));
         prop_assert_eq!(rebuilt.generation(), snapshot.generation());
