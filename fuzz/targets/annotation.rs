@@ -45,6 +45,9 @@ fn is_served(annotation: Annotation, reasons: Vec<webrouter_routing::rejection::
     for mountpoint in &mountpoints {
         let below = format!("{}/", mountpoint.path());
         let outcome = snapshot.table().lookup(mountpoint.host().as_str(), below.as_bytes());
-        assert!(matches!(outcome, Outcome::Route(route) if route.mountpoint == *mountpoint), "{mountpoint}: {outcome:?}");
+        assert!(
+            matches!(outcome, Outcome::Route(route) if route.mountpoint == *mountpoint),
+            "{mountpoint}: {outcome:?}"
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use libfuzzer_sys::fuzz_target;
 use webrouter_discovery::file::{App, AppsFile, parse_apps};
 
-/// Versions of the file are separated by NUL, which no TOML has.
+// Versions of the file are separated by NUL, which no TOML has.
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let path = Path::new("apps.toml");
@@ -20,7 +20,9 @@ fuzz_target!(|bytes: &[u8]| {
                 let now = view(&followed);
                 assert_eq!(now, anew);
                 for change in changes {
-                    let find = |apps: &[(String, App)]| apps.iter().find(|(name, _)| *name == change.name).map(|a| a.1.clone());
+                    let find = |apps: &[(String, App)]| {
+                        apps.iter().find(|(name, _)| *name == change.name).map(|a| a.1.clone())
+                    };
                     assert_eq!(find(&now), change.app.as_deref().cloned());
                     assert_ne!(find(&before), find(&now), "a change changes something");
                 }

@@ -12,7 +12,7 @@ struct Outcome {
     end: Result<bool, ChunkError>,
 }
 
-/// The first byte says where the rest is cut.
+// The first byte says where the rest is cut.
 fuzz_target!(|bytes: &[u8]| {
     let Some((&cut, wire)) = bytes.split_first() else { return };
     let whole = decode(wire, wire.len().max(1));

@@ -24,7 +24,8 @@ fuzz_target!(|bytes: &[u8]| {
     if head.parse(bytes, MAX_FIELDS).is_err() {
         return;
     }
-    let texts = |known: Known| head.fields.iter().filter(move |field| field.known == known).map(|f| f.value.of_bytes(bytes));
+    let texts =
+        |known: Known| head.fields.iter().filter(move |field| field.known == known).map(|f| f.value.of_bytes(bytes));
     assert_eq!(texts(Known::Host).count(), 1);
     assert_eq!(texts(Known::Host).next(), Some(head.host.of_bytes(bytes)));
     assert!(head.fields.len() <= MAX_FIELDS);
@@ -33,7 +34,10 @@ fuzz_target!(|bytes: &[u8]| {
     }
     for field in &head.fields {
         let (name, value) = (field.name.of_bytes(bytes), field.value.of_bytes(bytes));
-        assert!(!name.is_empty() && name.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b':' | b'"' | b'(' | b',')));
+        assert!(
+            !name.is_empty()
+                && name.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b':' | b'"' | b'(' | b','))
+        );
         assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));
     }
     let (lengths, codings) = (texts(Known::ContentLength).count(), texts(Known::TransferEncoding).count());
@@ -48,7 +52,9 @@ fuzz_target!(|bytes: &[u8]| {
     }
     // What was left of an earlier request does not show.
     let mut again = RequestHead::default();
-    again.parse(b"POST /left HTTP/1.0\r\nHost: over\r\nContent-Length: 9\r\nConnection: close\r\n\r\n", MAX_FIELDS).expect("good");
+    again
+        .parse(b"POST /left HTTP/1.0\r\nHost: over\r\nContent-Length: 9\r\nConnection: close\r\n\r\n", MAX_FIELDS)
+        .expect("good");
     again.parse(bytes, MAX_FIELDS).expect("it was good before");
     assert_eq!(format!("{again:?}"), format!("{head:?}"));
 });

@@ -6,7 +6,7 @@ use webrouter_discovery::lainlet::wire::{Frame, FrameSplitter, TooLarge};
 
 const MAX: usize = 2048;
 
-/// The first two bytes say where the rest is cut.
+// The first two bytes say where the rest is cut.
 fuzz_target!(|bytes: &[u8]| {
     let [first, second, stream @ ..] = bytes else { return };
     let (whole, whole_end) = split(stream, |_| stream.len());

@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use webrouter_discovery::lainlet::translate::Translator;
 use webrouter_routing::contribution::Claims;
 
-/// States are separated by NUL, which no JSON has.
+// States are separated by NUL, which no JSON has.
 fuzz_target!(|bytes: &[u8]| {
     let mut following = Translator::default();
     for state in bytes.split(|&byte| byte == 0).take(8) {
