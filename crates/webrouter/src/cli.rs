@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use webrouter_telemetry::logging::LoggingError;
 
 use crate::config::{Colour, Config, ConfigError, Environment};
 use crate::lainlet::{Lainlet, LainletError};
@@ -212,6 +213,10 @@ fn explain_failure(error: &anyhow::Error) -> ExitCode {
     if let Some(config) = config {
         let colour = if io::stderr().is_terminal() { Colour::Ansi } else { Colour::Plain };
         eprint!("{}", config.report(colour));
+        return ExitCode::from(2);
+    }
+    if let Some(error) = error.downcast_ref::<LoggingError>() {
+        eprintln!("webrouter: environment variable RUST_LOG: {error}\n  write a level such as `info`, or unset it");
         return ExitCode::from(2);
     }
     eprintln!("webrouter: {error:#}");

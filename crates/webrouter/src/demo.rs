@@ -160,7 +160,7 @@ fn welcome(listening: &Listening, lainlet: SocketAddr) -> String {
 Try, in another terminal (hello: which container answered; chat: a WebSocket that echoes; slow: a stream):
 
   curl -H 'Host: {hello}' http://{router}/
-  curl -isN -m 2 -H 'Host: {chat}' -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
+  curl -isN -H 'Host: {chat}' -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
 -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://{router}/greet
   curl -N -H 'Host: {slow}' http://{router}/
 

@@ -10,9 +10,9 @@ pub(super) fn table(header: &[&str]) -> Table {
     table
 }
 
-/// The table's lines without spaces at their ends.
+/// The table's lines without the padding at their ends.
 pub(super) fn lines(table: &Table) -> String {
-    table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    table.to_string().lines().map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line).trim_end())).collect()
 }
 
 /// A length of time in its largest two units.

@@ -71,7 +71,9 @@ impl Diagnostic for ConfigError {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let help = match self {
             Self::Mistakes(_) => return None,
-            Self::Unreadable { .. } => "give the path of a readable file: webrouter run --config webrouter.toml",
+            Self::Unreadable { .. } => {
+                "check the path and the permissions; a relative path is meant from the working directory"
+            }
             Self::NoSource => NO_SOURCE_HELP,
         };
         Some(Box::new(help))

@@ -24,10 +24,11 @@ pub(super) async fn converse(mut conversation: Conversation, identity: Identity)
             accept_key(key)
         );
         conversation.stream.write_all(head.as_bytes()).await?;
-        // A client without WebSocket, such as curl, sees something too.
+        // A client that speaks no WebSocket, such as curl, sees something too, and an end.
         if request.line.contains(" /greet ") {
             let greeting = format!("hello from container {} of app chat\n", identity.number);
             conversation.stream.write_all(&encode(Opcode::Text, greeting.as_bytes())).await?;
+            return close(&mut conversation, NORMAL).await;
         }
         return echo(&mut conversation).await;
     }
@@ -69,3 +70,5 @@ async fn answer(conversation: &mut Conversation, frame: Frame) -> io::Result<boo
 async fn close(conversation: &mut Conversation, code: u16) -> io::Result<()> {
     conversation.stream.write_all(&encode(Opcode::Close, &code.to_be_bytes())).await
 }
+
+const NORMAL: u16 = 1000;
