@@ -63,7 +63,7 @@ enum Command {
     },
     /// Tell where a request goes: which rule wins, which lost and why, what is sent to whom.
     Explain {
-        /// For example http://demo.lain.local/x
+        /// For example `http://demo.lain.local/x`
         url: String,
         /// The request's method.
         #[arg(long, default_value = "GET")]
