@@ -162,7 +162,7 @@ impl Assembler {
 
     fn probe_due(&mut self, now: Instant) {
         for (source, gate) in &mut self.gates {
-            let due = gate.to_probe(now);
+            let due = gate.take_due_probes(now);
             if due.is_empty() {
                 continue;
             }
@@ -183,9 +183,10 @@ impl Assembler {
     }
 
     fn decide(&mut self, decision: Decision) {
-        let resolved = self.gates.iter_mut().filter_map(|(source, gate)| {
-            (gate.resolve(decision.decision, decision.id) > 0).then(|| source.clone())
-        });
+        let resolved = self
+            .gates
+            .iter_mut()
+            .filter_map(|(source, gate)| (gate.resolve(decision.decision, decision.id) > 0).then(|| source.clone()));
         let resolved: Vec<SourceName> = resolved.collect();
         let outcome = match (resolved.is_empty(), decision.id) {
             (false, _) => Ok(()),

@@ -70,7 +70,10 @@ fn read(path: &Path) -> Result<String, Problem> {
     };
     let size = std::fs::metadata(path).map_err(problem)?.len();
     if size > MAX_BYTES {
-        return Err(Problem::new("too_large", format!("{}: {size} bytes, at most {MAX_BYTES} are taken", path.display())));
+        return Err(Problem::new(
+            "too_large",
+            format!("{}: {size} bytes, at most {MAX_BYTES} are taken", path.display()),
+        ));
     }
     std::fs::read_to_string(path).map_err(problem)
 }

@@ -107,12 +107,7 @@ struct Feed {
 }
 
 impl Feed {
-    fn open(
-        subject: Subject,
-        config: &Arc<LainletConfig>,
-        health: &Arc<SourceHealth>,
-        news: &Arc<Notify>,
-    ) -> Self {
+    fn open(subject: Subject, config: &Arc<LainletConfig>, health: &Arc<SourceHealth>, news: &Arc<Notify>) -> Self {
         let target = subject.watch_target(config.heartbeat);
         let watch = Watch::open(Arc::clone(config), target, Arc::clone(health), Arc::clone(news));
         Self {
@@ -195,7 +190,7 @@ impl Source {
                 feed.count = slot.count;
                 feed.disagreed_at = None;
                 self.health.news();
-                changed |= self.take_text(at, state, Told::ByWatch);
+                changed |= self.take_text(at, state, Told::Watch);
             }
         }
         changed
@@ -217,7 +212,7 @@ impl Source {
     /// Holds the truth against what the watch says.
     fn take_answer(&mut self, got: Got) -> bool {
         let webprocs_well = self.feeds.first().is_some_and(Feed::is_well);
-        let told = if webprocs_well { Told::ByGet } else { Told::ByUnwellGet };
+        let told = if webprocs_well { Told::Get } else { Told::UnwellGet };
         let Some(feed) = self.feeds.get_mut(got.at) else { return false };
         feed.getting = false;
         let text = match got.answer {

@@ -4,7 +4,7 @@
 //! as parsing it whole when each piece is one table (no multi-line string, no other line that begins with `[`); where it
 //! is not so, or something is wrong, the whole file is parsed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,7 +86,8 @@ struct Piece {
 struct Patch {
     /// The old pieces that are not in the new text as they were.
     replaced: std::ops::Range<usize>,
-    pieces: Vec<(Piece, App)>,
+    /// Their apps, where they are not known already.
+    pieces: Vec<(Piece, Option<App>)>,
     moved: isize,
 }
 
@@ -141,11 +142,20 @@ impl AppsFile {
         }
         let from = if kept == 0 { 0 } else { old_pieces.get(kept)?.start };
         let to = old_pieces.get(tail).map_or(Some(new.len()), place)?;
+        // Edits far apart do not cost the pieces between them.
+        let ends = old_pieces.iter().skip(1).map(|next| next.start).chain([old.len()]);
+        let known = old_pieces.iter().zip(ends).take(tail).skip(kept);
+        let unmoved: HashMap<&str, &Arc<str>> =
+            known.filter_map(|(piece, end)| Some((old.get(piece.start..end)?, &piece.name))).collect();
         let mut pieces = Vec::new();
         for (start, text) in cut(new.get(from..to)?, from)? {
+            if let Some(name) = unmoved.get(text) {
+                pieces.push((Piece { start, name: Arc::clone(name) }, None));
+                continue;
+            }
             let mut apps = toml::from_str::<RawApps>(text).ok()?.apps;
             let (name, app) = apps.pop_first().filter(|_| apps.is_empty())?;
-            pieces.push((Piece { start, name: name.into() }, app));
+            pieces.push((Piece { start, name: name.into() }, Some(app)));
         }
         let replaced = kept..tail;
         let dropped: BTreeSet<&str> = match &self.pieces {
@@ -171,10 +181,12 @@ impl AppsFile {
         let mut pieces = known.unwrap_or_default();
         let gone = gone.into_iter().filter(|name| !names.contains(name)).collect();
         for piece in pieces.get_mut(patch.replaced.end..).unwrap_or_default() {
-            piece.start = piece.start.checked_add_signed(patch.moved).expect("a piece behind the edit is in the new text too");
+            piece.start =
+                piece.start.checked_add_signed(patch.moved).expect("a piece behind the edit is in the new text too");
         }
-        let (new_pieces, apps): (Vec<Piece>, Vec<App>) = patch.pieces.into_iter().unzip();
-        let changes = self.exchange(gone, new_pieces.iter().map(|piece| Arc::clone(&piece.name)).zip(apps));
+        let (new_pieces, apps): (Vec<Piece>, Vec<Option<App>>) = patch.pieces.into_iter().unzip();
+        let apps = new_pieces.iter().zip(apps).filter_map(|(piece, app)| Some((Arc::clone(&piece.name), app?)));
+        let changes = self.exchange(gone, apps);
         pieces.splice(patch.replaced, new_pieces);
         self.pieces = Some(pieces);
         self.text = text;

@@ -80,7 +80,8 @@ fn watch(path: &Path, signals: &Arc<Signals>) -> Option<RecommendedWatcher> {
         let signals = Arc::clone(signals);
         move |event: notify::Result<notify::Event>| {
             let Ok(event) = event else { return };
-            let ours = event.paths.iter().filter_map(|path| path.file_name()).any(|name| names.iter().any(|n| n == name));
+            let ours =
+                event.paths.iter().filter_map(|path| path.file_name()).any(|name| names.iter().any(|n| n == name));
             let flag = flag(event.kind, ours);
             if flag != 0 {
                 signals.flags.fetch_or(flag, Ordering::AcqRel);
@@ -100,7 +101,11 @@ fn flag(kind: EventKind, ours: bool) -> u8 {
     match kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write))
         | EventKind::Modify(ModifyKind::Name(RenameMode::To | RenameMode::Both)) => {
-            if ours { WRITTEN } else { ELSEWHERE }
+            if ours {
+                WRITTEN
+            } else {
+                ELSEWHERE
+            }
         }
         EventKind::Access(_) => 0,
         _ if ours => WRITING,

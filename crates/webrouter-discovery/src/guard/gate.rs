@@ -183,7 +183,7 @@ impl Gate {
     }
 
     /// The procs that are to be asked now whether they answer.
-    pub(crate) fn to_probe(&mut self, now: Instant) -> Vec<(ProcName, Arc<[Endpoint]>)> {
+    pub(crate) fn take_due_probes(&mut self, now: Instant) -> Vec<(ProcName, Arc<[Endpoint]>)> {
         let recheck = self.config.recheck;
         let due = self.kept.iter_mut().filter(|(_, kept)| kept.asks() && kept.next_probe <= now);
         due.map(|(name, kept)| {

@@ -29,11 +29,11 @@ type Parsed<T> = Result<(T, Vec<String>), String>;
 /// How a text came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
-    ByWatch,
+    Watch,
     /// By a GET while the webprocs were well.
-    ByGet,
+    Get,
     /// By a GET of a lainlet that may not have loaded anything yet.
-    ByUnwellGet,
+    UnwellGet,
 }
 
 impl<T> Setting<T> {
@@ -51,7 +51,7 @@ impl<T> Setting<T> {
     pub(super) fn take(&mut self, answer: &[u8], told: Told) -> Result<(), Problem> {
         let Some(text) = exact(answer, self.key)? else {
             self.missing += 1;
-            if told == Told::ByGet && self.missing > 1 {
+            if told == Told::Get && self.missing > 1 {
                 self.value = None;
                 self.flaws.clear();
             }
@@ -143,35 +143,35 @@ mod tests {
 
     #[test]
     fn only_the_exact_key_counts() {
-        check(&[(TOLD, Told::ByWatch)], Some("web"));
-        check(&[(br#"{"ssl_old":"{\"*.lain\":\"old\"}"}"#, Told::ByWatch)], None);
+        check(&[(TOLD, Told::Watch)], Some("web"));
+        check(&[(br#"{"ssl_old":"{\"*.lain\":\"old\"}"}"#, Told::Watch)], None);
     }
 
     #[test]
     fn a_missing_key_is_believed_when_a_later_get_says_it_again() {
-        check(&[(TOLD, Told::ByWatch), (b"{}", Told::ByWatch)], Some("web"));
-        check(&[(TOLD, Told::ByWatch), (b"{}", Told::ByGet)], Some("web"));
-        check(&[(TOLD, Told::ByWatch), (b"{}", Told::ByWatch), (b"{}", Told::ByGet)], None);
-        check(&[(TOLD, Told::ByWatch), (b"{}", Told::ByWatch), (b"{}", Told::ByUnwellGet)], Some("web"));
-        check(&[(TOLD, Told::ByGet), (b"{}", Told::ByGet), (TOLD, Told::ByGet), (b"{}", Told::ByGet)], Some("web"));
+        check(&[(TOLD, Told::Watch), (b"{}", Told::Watch)], Some("web"));
+        check(&[(TOLD, Told::Watch), (b"{}", Told::Get)], Some("web"));
+        check(&[(TOLD, Told::Watch), (b"{}", Told::Watch), (b"{}", Told::Get)], None);
+        check(&[(TOLD, Told::Watch), (b"{}", Told::Watch), (b"{}", Told::UnwellGet)], Some("web"));
+        check(&[(TOLD, Told::Get), (b"{}", Told::Get), (TOLD, Told::Get), (b"{}", Told::Get)], Some("web"));
     }
 
     #[test]
     fn an_unreadable_value_leaves_the_known_one_and_is_a_rejection() {
         let mut setting = certificates(None);
-        setting.take(TOLD, Told::ByWatch).expect("an answer");
-        setting.take(br#"{"ssl":"[]"}"#, Told::ByWatch).expect("an answer");
+        setting.take(TOLD, Told::Watch).expect("an answer");
+        setting.take(br#"{"ssl":"[]"}"#, Told::Watch).expect("an answer");
         assert_eq!(setting.value().and_then(|map| map.stem("a.lain")), Some("web"));
-        assert_eq!(setting.flaws().map(|(key, reason)| (key.as_str(), reason.kind())).collect::<Vec<_>>(), [(
-            "ssl",
-            "unreadable_entry"
-        )]);
+        assert_eq!(
+            setting.flaws().map(|(key, reason)| (key.as_str(), reason.kind())).collect::<Vec<_>>(),
+            [("ssl", "unreadable_entry")]
+        );
     }
 
     #[test]
     fn one_bad_domain_is_left_out_alone() {
         let mut setting = extra_domains(None);
-        setting.take(br#"{"extra_domains":"[\"a b\",\"Example.test\"]"}"#, Told::ByWatch).expect("an answer");
+        setting.take(br#"{"extra_domains":"[\"a b\",\"Example.test\"]"}"#, Told::Watch).expect("an answer");
         let hosts = setting.value().map(|hosts| hosts.iter().map(Host::as_str).collect::<Vec<_>>());
         assert_eq!(hosts, Some(vec!["example.test"]));
         assert_eq!(setting.flaws().count(), 1);
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn what_is_no_answer_is_a_problem() {
         for answer in [&b"<html>"[..], b"[]", b"{", br#"{"ssl":1}"#, br#"{"ssl":"a","ssl":"b"}"#, b"{}{}", b"\xff"] {
-            let problem = certificates(None).take(answer, Told::ByWatch).expect_err("no answer");
+            let problem = certificates(None).take(answer, Told::Watch).expect_err("no answer");
             assert_eq!(problem.kind, "not_json");
         }
     }

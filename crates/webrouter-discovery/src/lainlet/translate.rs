@@ -109,14 +109,10 @@ impl Translator {
     fn apply_patch(&mut self, old_text: &[u8], mut spans: Vec<Span>, patch: text::Patch<'_>) -> Option<Vec<Span>> {
         let bad_names_before = self.bad_names.len();
         let mut bad_names_changed = false;
-        let added: BTreeSet<&str> = patch.items.iter().map(|item| item.key.as_ref()).collect();
-        for span in spans.get(patch.replaced.clone()).unwrap_or_default() {
-            let key = span.key(old_text);
-            if !added.contains(key) {
-                match ProcName::parse(key) {
-                    Ok(name) => drop(self.procs.remove(&name)),
-                    Err(_) => bad_names_changed |= self.bad_names.remove(&excerpt(key)).is_some(),
-                }
+        for key in patch.gone.iter().map(|span| span.key(old_text)) {
+            match ProcName::parse(key) {
+                Ok(name) => drop(self.procs.remove(&name)),
+                Err(_) => bad_names_changed |= self.bad_names.remove(&excerpt(key)).is_some(),
             }
         }
         for item in &patch.items {

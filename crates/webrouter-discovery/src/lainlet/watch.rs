@@ -128,9 +128,7 @@ fn take(frame: Frame, shared: &Shared) -> Result<(), Problem> {
             shared.news.notify_one();
             Ok(())
         }
-        ("error", text) => {
-            Err(Problem::new("error_event", String::from_utf8_lossy(&text.unwrap_or_default()).trim()))
-        }
+        ("error", text) => Err(Problem::new("error_event", String::from_utf8_lossy(&text.unwrap_or_default()).trim())),
         ("init" | "update" | "delete", None) => {
             Err(Problem::new("protocol", format!("an event `{}` without data", excerpt(&frame.event))))
         }

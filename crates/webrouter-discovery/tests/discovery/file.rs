@@ -6,7 +6,9 @@ use webrouter_discovery::{Discovery, DiscoveryConfig, FileConfig};
 use crate::scene::{eventually, has_error, is, ready, routes, source};
 
 fn apps(names: &[&str]) -> String {
-    let app = |name: &&str| format!("[apps.\"{name}.web.web\"]\nmountpoint = [\"{name}.lain\"]\nendpoints = [\"127.0.0.1:1\"]\n");
+    let app = |name: &&str| {
+        format!("[apps.\"{name}.web.web\"]\nmountpoint = [\"{name}.lain\"]\nendpoints = [\"127.0.0.1:1\"]\n")
+    };
     names.iter().map(app).collect()
 }
 

@@ -12,10 +12,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(5);
 
 /// Waits, without blocking the runtime, until a condition holds.
 #[track_caller]
-pub(crate) fn eventually<'a>(
-    what: &'a str,
-    mut condition: impl FnMut() -> bool + 'a,
-) -> impl Future<Output = ()> + 'a {
+pub(crate) fn eventually<'a>(what: &'a str, mut condition: impl FnMut() -> bool + 'a) -> impl Future<Output = ()> + 'a {
     let caller = std::panic::Location::caller();
     async move {
         let end = tokio::time::Instant::now() + SOON;

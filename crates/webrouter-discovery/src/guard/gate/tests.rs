@@ -37,7 +37,7 @@ impl Scene {
 
     /// Asks what is due; these apps answer.
     fn probe(&mut self, answering: &[&str]) -> usize {
-        let asked: Vec<ProcName> = self.gate.to_probe(self.now).into_iter().map(|(name, _)| name).collect();
+        let asked: Vec<ProcName> = self.gate.take_due_probes(self.now).into_iter().map(|(name, _)| name).collect();
         let answering = answering.iter().map(|key| name(key)).collect();
         if self.gate.probed(&asked, &answering, self.now) {
             self.pass();

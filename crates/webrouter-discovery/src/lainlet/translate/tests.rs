@@ -36,9 +36,11 @@ const GOOD: &str = r#"{"a.web.web":{"PodInfos":[{"Annotation":"{\"mountpoint\":[
 fn the_shapes_of_entries() {
     check(&[GOOD], &["172.20.0.3:8000"], &["a.lain"], &[]);
     check(
-        &[r#"{"a.web.web":{"PodInfos":[{"ContainerInfos":[{"ContainerIp":"172.20.0.3","Expose":80},{"Expose":"side"}]},
+        &[
+            r#"{"a.web.web":{"PodInfos":[{"ContainerInfos":[{"ContainerIp":"172.20.0.3","Expose":80},{"Expose":"side"}]},
             {"ContainerInfos":[]},{"ContainerInfos":null},{},{"ContainerInfos":[{"ContainerIp":"172.20.0.4","Expose":80,"X":1}]},
-            {"ContainerInfos":[{"ContainerIp":"172.20.0.3","Expose":80}]}],"Y":[]}}"#],
+            {"ContainerInfos":[{"ContainerIp":"172.20.0.3","Expose":80}]}],"Y":[]}}"#,
+        ],
         &["172.20.0.3:80", "172.20.0.4:80"],
         &[],
         &[],
@@ -64,7 +66,14 @@ fn without_pods_the_last_annotation_stays() {
 
 #[test]
 fn an_unreadable_entry_or_annotation_hurts_only_itself() {
-    for bad in ["7", "null", "[]", r#"{"PodInfos":7}"#, r#"{"PodInfos":[{"Annotation":1}]}"#, r#"{"PodInfos":[],"PodInfos":[]}"#] {
+    for bad in [
+        "7",
+        "null",
+        "[]",
+        r#"{"PodInfos":7}"#,
+        r#"{"PodInfos":[{"Annotation":1}]}"#,
+        r#"{"PodInfos":[],"PodInfos":[]}"#,
+    ] {
         let state = format!(r#"{{"a.web.web":{bad},"b.web.web":{{"PodInfos":[]}}}}"#);
         check(&[&state], &[], &["?"], &["unreadable_entry"]);
         check(&[GOOD, &state], &["172.20.0.3:8000"], &["?"], &["unreadable_entry"]);
@@ -87,7 +96,8 @@ fn a_key_that_stands_twice_is_an_unreadable_entry() {
 #[test]
 fn keys_that_are_no_names_are_listed_escaped() {
     let translator = translator(&[r#"{"a\nb":{},"short":1,"x.web.web":{}}"#]);
-    let kinds: Vec<(&str, &str)> = translator.unreadable().iter().map(|(key, reason)| (key.as_str(), reason.kind())).collect();
+    let kinds: Vec<(&str, &str)> =
+        translator.unreadable().iter().map(|(key, reason)| (key.as_str(), reason.kind())).collect();
     assert_eq!(kinds, [("a\\nb", "bad_name"), ("short", "bad_name")]);
     assert_eq!(translator.procs().len(), 1);
 }
@@ -111,7 +121,9 @@ fn entries_that_did_not_change_are_the_same_objects() {
     let state = |port: u16| {
         let entry = |at: u16| {
             let port = if at == 50 { port } else { 80 };
-            format!(r#""a{at:03}.web.web":{{"PodInfos":[{{"ContainerInfos":[{{"ContainerIp":"10.0.0.1","Expose":{port}}}]}}]}}"#)
+            format!(
+                r#""a{at:03}.web.web":{{"PodInfos":[{{"ContainerInfos":[{{"ContainerIp":"10.0.0.1","Expose":{port}}}]}}]}}"#
+            )
         };
         format!("{{{}}}", (0..100).map(entry).collect::<Vec<_>>().join(","))
     };
@@ -142,21 +154,25 @@ fn state() -> impl Strategy<Value = String> {
             entries.sort();
             entries.dedup_by(|a, b| a.0 == b.0);
         }
-        let text: Vec<String> = entries.iter().map(|(key, value, gap)| format!("{gap}\"{key}\"{gap}:{gap}{value}{gap}")).collect();
+        let text: Vec<String> =
+            entries.iter().map(|(key, value, gap)| format!("{gap}\"{key}\"{gap}:{gap}{value}{gap}")).collect();
         format!("{{{}}}", text.join(","))
     })
 }
 
 /// A text that is cut or damaged somewhere.
 fn damaged() -> impl Strategy<Value = String> {
-    (state(), any::<prop::sample::Index>(), prop_oneof![Just(""), Just("}"), Just("{"), Just(","), Just("\""), Just("1")]).prop_map(
-        |(text, at, inserted)| {
+    (
+        state(),
+        any::<prop::sample::Index>(),
+        prop_oneof![Just(""), Just("}"), Just("{"), Just(","), Just("\""), Just("1")],
+    )
+        .prop_map(|(text, at, inserted)| {
             let at = at.index(text.len());
             let at = (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
             let (front, back) = text.split_at(at);
             format!("{front}{inserted}{}", back.chars().skip(1).collect::<String>())
-        },
-    )
+        })
 }
 
 proptest! {

@@ -51,10 +51,14 @@ impl Item<'_> {
 /// What makes a new text out of the old one.
 #[derive(Debug)]
 pub(super) struct Patch<'a> {
-    /// The old entries that are not in the new text as they were.
-    pub(super) replaced: Range<usize>,
-    /// What stands there instead.
+    /// The old entries between the common ends.
+    replaced: Range<usize>,
+    /// The places of what stands there now.
+    spans: Vec<Span>,
+    /// Of those, the entries that are not as they were.
     pub(super) items: Vec<Item<'a>>,
+    /// Old entries whose keys are gone.
+    pub(super) gone: Vec<Span>,
     /// How far the old entries behind them have moved.
     moved: isize,
 }
@@ -77,7 +81,11 @@ fn locate<'a>(text: &'a str, key: Cow<'a, str>, value: &'a RawValue) -> Option<I
     let span = match &key {
         Cow::Borrowed(key) => {
             let key_start = (key.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
-            Span { start: key_start.checked_sub(1)?, key_end: key_start + key.len() + 1, end: value_start + value.len() }
+            Span {
+                start: key_start.checked_sub(1)?,
+                key_end: key_start + key.len() + 1,
+                end: value_start + value.len(),
+            }
         }
         // Never asked for: with an escaped key the text is not patched.
         Cow::Owned(_) => Span { start: value_start, key_end: value_start + 2, end: value_start + value.len() },
@@ -87,15 +95,16 @@ fn locate<'a>(text: &'a str, key: Cow<'a, str>, value: &'a RawValue) -> Option<I
 
 /// Compares two texts and parses what differs; `None` when the new one is to be parsed whole.
 ///
-/// The keys of the old text must ascend and be free of escapes.
+/// The keys of the old text must ascend and be free of escapes. Between the common ends the two texts are walked side
+/// by side, so that a few changes far apart do not cost what stands between them.
 pub(super) fn patch<'a>(old: &[u8], spans: &[Span], new: &'a str) -> Option<Patch<'a>> {
     let (front, back) = common_ends(old, new.as_bytes());
     let moved = isize::try_from(new.len()).ok()? - isize::try_from(old.len()).ok()?;
     // The byte behind an entry must be common too: `1` may have become `12`.
     let kept = spans.partition_point(|span| span.end < front);
-    let mut tail = spans.partition_point(|span| span.start < old.len() - back).max(kept);
+    let tail = spans.partition_point(|span| span.start < old.len() - back).max(kept);
+    let tail_start = spans.get(tail).and_then(|span| span.start.checked_add_signed(moved));
     let mut scan = Scan { text: new, at: 0 };
-    let mut items: Vec<Item<'a>> = Vec::new();
     let mut more = match spans.get(..kept)?.last() {
         None => {
             scan.expect(b'{')?;
@@ -106,32 +115,36 @@ pub(super) fn patch<'a>(old: &[u8], spans: &[Span], new: &'a str) -> Option<Patc
             scan.comma_or_end()?
         }
     };
+    let mut walk = Walk { old, spans, at: kept, before: spans.get(..kept)?.last().map(|span| span.key(old)) };
+    let mut patch = Patch { replaced: kept..tail, spans: Vec::new(), items: Vec::new(), gone: Vec::new(), moved };
     while more {
         scan.white_space();
-        let place = |span: &Span| span.start.checked_add_signed(moved);
-        while spans.get(tail).is_some_and(|span| place(span).is_none_or(|place| place < scan.at)) {
-            tail += 1;
-        }
-        if spans.get(tail).is_some_and(|span| place(span) == Some(scan.at)) {
+        if walk.at <= tail && tail_start == Some(scan.at) {
             break;
         }
-        items.push(scan.entry()?);
+        patch.spans.push(match walk.same_entry(&mut scan) {
+            Some(span) => span,
+            None => {
+                let item = scan.entry().filter(|item| item.is_plain(new))?;
+                walk.pass(item.span.key(new.as_bytes()), &mut patch.gone)?;
+                patch.items.push(item);
+                patch.items.last()?.span
+            }
+        });
         more = scan.comma_or_end()?;
     }
     if !more {
-        tail = spans.len();
+        patch.replaced.end = spans.len();
         scan.white_space();
         if scan.at != new.len() {
             return None;
         }
     }
-    let before = spans.get(..kept)?.last().map(|span| span.key(old));
-    let after = spans.get(tail).map(|span| span.key(old));
-    let keys = before.into_iter().chain(items.iter().map(|item| item.key.as_ref())).chain(after);
-    let few_enough = kept + items.len() + (spans.len() - tail) <= MAX_ENTRIES;
-    let ascending = keys.is_sorted_by(|a, b| a < b);
-    let plain = items.iter().all(|item| item.is_plain(new));
-    (few_enough && ascending && plain).then_some(Patch { replaced: kept..tail, items, moved })
+    patch.gone.extend(spans.get(walk.at..patch.replaced.end)?);
+    let after = spans.get(patch.replaced.end).map(|span| span.key(old));
+    let ascending = after.is_none_or(|after| walk.before.is_none_or(|last| last < after));
+    let few_enough = kept + patch.spans.len() + (spans.len() - patch.replaced.end) <= MAX_ENTRIES;
+    (ascending && few_enough).then_some(patch)
 }
 
 /// Brings the places of the old text's entries in line with the new text.
@@ -141,7 +154,46 @@ pub(super) fn apply(spans: &mut Vec<Span>, patch: &Patch<'_>) {
             *span = span.moved(patch.moved).expect("an entry behind the change is in the new text too");
         }
     }
-    spans.splice(patch.replaced.clone(), patch.items.iter().map(|item| item.span));
+    spans.splice(patch.replaced.clone(), patch.spans.iter().copied());
+}
+
+/// The place in the old text that goes with a place in the new one.
+struct Walk<'o, 'n> {
+    old: &'o [u8],
+    spans: &'o [Span],
+    /// The first old entry that is not behind.
+    at: usize,
+    /// The key before this place in the new text.
+    before: Option<&'n str>,
+}
+
+impl<'o: 'n, 'n> Walk<'o, 'n> {
+    /// Passes an entry that stands in both texts as it is; returns where it is in the new one.
+    fn same_entry(&mut self, scan: &mut Scan<'_>) -> Option<Span> {
+        let span = *self.spans.get(self.at)?;
+        let rest = scan.text.as_bytes().get(scan.at..)?.strip_prefix(self.old.get(span.start..span.end)?)?;
+        matches!(rest.first(), Some(b',' | b'}')).then_some(())?;
+        let moved = span.moved(isize::try_from(scan.at).ok()? - isize::try_from(span.start).ok()?)?;
+        let key = span.key(self.old);
+        self.before.is_none_or(|before| before < key).then_some(())?;
+        self.before = Some(key);
+        scan.at = moved.end;
+        self.at += 1;
+        Some(moved)
+    }
+
+    /// Passes the old entries up to this key; `None` when the new keys do not ascend.
+    fn pass(&mut self, key: &'n str, gone: &mut Vec<Span>) -> Option<()> {
+        if self.before.replace(key).is_some_and(|before| before >= key) {
+            return None;
+        }
+        while let Some(span) = self.spans.get(self.at).filter(|span| span.key(self.old) < key) {
+            gone.push(*span);
+            self.at += 1;
+        }
+        self.at += usize::from(self.spans.get(self.at).is_some_and(|span| span.key(self.old) == key));
+        Some(())
+    }
 }
 
 /// A place in a text that is read entry by entry.
