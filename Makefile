@@ -33,7 +33,7 @@ golden: ## Write the golden files again, from what the code says now. Look at th
 
 bench: ## Side by side with nginx, HAProxy and a raw relay; the method is in bench/README.md.
 	$(CARGO) build --release --locked -p webrouter
-	$(CARGO) run --release --locked -p webrouter-bench
+	$(CARGO) run --release --locked -p webrouter-bench -- all
 
 fuzz: ## Every fuzz target for SECONDS (60) each; needs cargo-fuzz and a nightly toolchain.
 	@cd fuzz && for target in $$($(CARGO) +nightly fuzz list); do \

@@ -85,7 +85,7 @@ enum Command {
     },
     /// A lainlet for development: the wire of the real one, the content of a file, followed.
     Lainlet {
-        /// The file of apps; its [config] table holds cluster settings such as ssl and extra_domains.
+        /// The file of apps; its table `config` holds cluster settings such as ssl and extra_domains.
         #[arg(long, value_name = "F")]
         apps: PathBuf,
         /// Where to listen.
