@@ -72,7 +72,7 @@ pub struct LainletConfig {
     pub heartbeat: Duration,
     /// Without a byte for this long a watch is given up.
     pub read_timeout: Duration,
-    /// How long a connection, and the head of its answer, may take.
+    /// How long a connection may take to come about.
     pub connect_timeout: Duration,
     /// How often the truth is asked for with a GET; jittered.
     pub refresh: Duration,

@@ -2,7 +2,7 @@
 //!
 //! A source hands over its whole view; the assembler takes the latest and never sees what was overtaken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -53,6 +53,8 @@ impl Inbox {
 #[derive(Debug)]
 pub(crate) struct SourceHealth {
     status: Mutex<SourceStatus>,
+    /// The kinds of problems that were logged since the source was last well.
+    logged: Mutex<BTreeSet<&'static str>>,
     inbox: Arc<Inbox>,
 }
 
@@ -71,7 +73,7 @@ impl SourceHealth {
             reconnects: 0,
             deaf_watches: 0,
         };
-        Self { status: Mutex::new(status), inbox }
+        Self { status: Mutex::new(status), logged: Mutex::default(), inbox }
     }
 
     pub(crate) fn status(&self) -> SourceStatus {
@@ -102,14 +104,14 @@ impl SourceHealth {
         lock(&self.status).deaf_watches += 1;
     }
 
-    /// Counts a problem; it is logged when it is another one than the last.
+    /// Counts a problem; each kind is logged once until the source is well again.
     pub(crate) fn problem(&self, problem: &Problem) {
         let mut status = lock(&self.status);
         *status.errors.entry(problem.kind).or_default() += 1;
         let failing = status.state == SourceState::Failing;
         let again = status.last_error.as_ref().filter(|last| failing && last.kind == problem.kind);
         let count = again.map_or(1, |last| last.count + 1);
-        if count == 1 {
+        if lock(&self.logged).insert(problem.kind) {
             tracing::warn!(source = %status.name, kind = problem.kind, error = %problem.message, "source error");
         }
         let (kind, message, at) = (problem.kind, problem.message.clone(), SystemTime::now());
@@ -124,7 +126,10 @@ impl SourceHealth {
         status.state = state;
         status.since = SystemTime::now();
         match state {
-            SourceState::Following => tracing::info!(source = %status.name, "source is followed"),
+            SourceState::Following => {
+                lock(&self.logged).clear();
+                tracing::info!(source = %status.name, "source is followed");
+            }
             SourceState::Failing => {
                 tracing::warn!(source = %status.name, "source is failing, its last view stays in force");
             }
