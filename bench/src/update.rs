@@ -260,7 +260,7 @@ fn ready(admin: SocketAddr) -> bool {
     let status = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect(admin)?;
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut start = [0; 12];
         stream.read_exact(&mut start)?;
         Ok(&start == b"HTTP/1.1 200")

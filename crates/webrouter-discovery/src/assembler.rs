@@ -17,10 +17,10 @@ use webrouter_routing::name::{ProcName, SourceName};
 use webrouter_routing::snapshot::{Generation, Snapshot};
 
 use crate::GuardConfig;
-use crate::guard::gate::Gate;
+use crate::guard::gate::{Gate, Word};
 use crate::guard::probe;
 use crate::source::{Inbox, SourceHealth, lock};
-use crate::status::{HoldDecision, HoldError, HoldStatus, SourceState, TableFrom};
+use crate::status::{HoldDecision, HoldError, HoldStatus, SourceKind, SourceState, TableFrom};
 
 /// What the assembler tells about itself.
 #[derive(Debug, Clone)]
@@ -84,8 +84,12 @@ impl Assembler {
     pub(crate) fn new(setup: Setup) -> Self {
         let in_force = setup.snapshots.load();
         let ids = Arc::new(AtomicU64::new(0));
-        let gate = |(source, _): &(SourceName, _)| {
-            let gate = Gate::new(source.clone(), setup.guard.clone(), &in_force, Arc::clone(&ids));
+        let gate = |(source, health): &(SourceName, Arc<SourceHealth>)| {
+            let word = match health.kind() {
+                SourceKind::File => Word::Intention,
+                SourceKind::Lainlet => Word::Observation,
+            };
+            let gate = Gate::new(source.clone(), word, setup.guard.clone(), &in_force, Arc::clone(&ids));
             (source.clone(), gate)
         };
         let gates = setup.sources.iter().map(gate).collect();

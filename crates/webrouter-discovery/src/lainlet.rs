@@ -83,6 +83,14 @@ impl Subject {
         }
     }
 
+    /// A setting is one short text: it may not take the memory that a state may.
+    fn bounded(self, config: &Arc<LainletConfig>) -> Arc<LainletConfig> {
+        match self {
+            Self::Webprocs => Arc::clone(config),
+            _ => Arc::new(LainletConfig { max_bytes: config.max_bytes.min(LONGEST_SETTING), ..(**config).clone() }),
+        }
+    }
+
     fn watch_target(self, heartbeat: Duration) -> String {
         let and = if self.target().contains('?') { '&' } else { '?' };
         format!("{}{and}watch=1&heartbeat={}", self.target(), heartbeat.as_secs().max(1))
@@ -109,7 +117,7 @@ struct Feed {
 impl Feed {
     fn open(subject: Subject, config: &Arc<LainletConfig>, health: &Arc<SourceHealth>, news: &Arc<Notify>) -> Self {
         let target = subject.watch_target(config.heartbeat);
-        let watch = Watch::open(Arc::clone(config), target, Arc::clone(health), Arc::clone(news));
+        let watch = Watch::open(subject.bounded(config), target, Arc::clone(health), Arc::clone(news));
         Self {
             subject,
             watch,
@@ -204,7 +212,7 @@ impl Source {
             }
             feed.getting = true;
             feed.next_get = now + jittered(self.config.refresh, REFRESH_JITTER);
-            let (config, target, count) = (Arc::clone(&self.config), feed.subject.target(), feed.count);
+            let (config, target, count) = (feed.subject.bounded(&self.config), feed.subject.target(), feed.count);
             self.gets.spawn(async move { Got { at, count, answer: connection::get(&config, target).await } });
         }
     }
@@ -348,5 +356,6 @@ impl Source {
 }
 
 const REFRESH_JITTER: f64 = 0.2;
+const LONGEST_SETTING: usize = 1 << 20;
 const SETTINGS_WAIT: Duration = Duration::from_millis(300);
 const IDLE: Duration = Duration::from_secs(60);

@@ -104,6 +104,11 @@ impl SourceHealth {
         lock(&self.status).deaf_watches += 1;
     }
 
+    /// What kind of source it is.
+    pub(crate) fn kind(&self) -> SourceKind {
+        lock(&self.status).kind
+    }
+
     /// Counts a problem; each kind is logged once until the source is well again.
     pub(crate) fn problem(&self, problem: &Problem) {
         let mut status = lock(&self.status);

@@ -66,6 +66,7 @@ pub(crate) async fn run(
             Err(ProxyError::UpstreamClosed | ProxyError::UpstreamReset)
                 if reused && replayable && !record.answered && scratch.response.is_empty() =>
             {
+                core.metrics.upstream_stale.increment();
                 freshness = Freshness::New;
             }
             ended => return ended,
@@ -358,10 +359,11 @@ impl Upload {
         if self.state.get() == UploadState::Refused {
             return Ok(());
         }
+        // A client that only ends its own side still waits for the answer; one that resets does not.
         let mut byte = [0];
         match poll_fn(|context| reader.as_ref().poll_peek(context, &mut ReadBuf::new(&mut byte))).await {
-            Ok(0) | Err(_) => Err(BodyError::ReadCut),
             Ok(_) => Ok(()),
+            Err(_) => Err(BodyError::ReadCut),
         }
     }
 }

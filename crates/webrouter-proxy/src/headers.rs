@@ -284,12 +284,13 @@ pub(crate) fn write_response_fields(head: &ResponseHead, bytes: &[u8], out: &mut
     }
 }
 
-/// Says whether the connection lives on, where the version's default does not say it (RFC 9112 §9.3).
+/// Says whether the connection lives on: our answers are HTTP/1.1, so an end is always told, and a client of HTTP/1.0
+/// that asked for more is told that it gets it (RFC 9112 §9.3, §9.6).
 pub(crate) fn write_connection(client: Version, keep_alive: bool, out: &mut Vec<u8>) {
     match (client, keep_alive) {
-        (Version::Http11, false) => out.extend_from_slice(b"Connection: close\r\n"),
+        (_, false) => out.extend_from_slice(b"Connection: close\r\n"),
         (Version::Http10, true) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
-        (Version::Http11, true) | (Version::Http10, false) => {}
+        (Version::Http11, true) => {}
     }
 }
 

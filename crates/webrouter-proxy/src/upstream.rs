@@ -50,6 +50,9 @@ impl UpstreamState {
         if let Some(known) = logged.iter().find(|known| known.mountpoint == route.mountpoint) {
             return Rc::clone(known);
         }
+        if logged.len() >= MAX_LOGGED {
+            logged.clear();
+        }
         let file = log.file(route.mountpoint.host().as_str(), &route.upstream.name);
         let text = route.mountpoint.to_string();
         let new = Rc::new(LoggedRoute { mountpoint: route.mountpoint.clone(), text, file });
@@ -57,3 +60,6 @@ impl UpstreamState {
         new
     }
 }
+
+/// Past this, names of mountpoints that came and went are forgotten.
+const MAX_LOGGED: usize = 64;

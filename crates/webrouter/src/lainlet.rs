@@ -28,7 +28,6 @@ use view::View;
 /// A development lainlet that is bound and has read its file.
 pub(crate) struct Lainlet {
     listener: TcpListener,
-    path: PathBuf,
     apps: Apps,
     follower: Follower,
 }
@@ -62,10 +61,11 @@ impl Lainlet {
     pub(crate) async fn start(path: &Path, address: SocketAddr) -> Result<Self, LainletError> {
         // Followed before it is read: an edit in between is seen.
         let follower = Follower::start(path).map_err(|error| LainletError::Follow { path: path.to_owned(), error })?;
-        let apps = Apps::default().read(path)?;
+        let mut apps = Apps::new(path);
+        apps.read()?;
         let bind = TcpListener::bind(address).await;
         let listener = bind.map_err(|error| LainletError::Bind { address, error })?;
-        Ok(Self { listener, path: path.to_owned(), apps, follower })
+        Ok(Self { listener, apps, follower })
     }
 
     /// Where it listens.
@@ -75,18 +75,17 @@ impl Lainlet {
 
     /// Serves and follows the file until it is dropped.
     pub(crate) async fn run(self) {
-        let Self { listener, path, mut apps, mut follower } = self;
-        let (publish, views) = watch::channel(Arc::new(View::first(&apps)));
+        let Self { listener, mut apps, mut follower } = self;
+        let (publish, views) = watch::channel(Arc::new(View::first(apps.told())));
         let follow = async {
             while follower.changed().await {
-                match apps.read(&path) {
-                    Ok(next) => {
-                        let view = publish.borrow().next(&apps, &next);
+                match apps.read() {
+                    Ok(()) => {
+                        let view = publish.borrow().next(apps.told());
                         if let Some(view) = view {
-                            info!(procs = next.len(), "apps changed");
+                            info!(procs = apps.len(), "apps changed");
                             publish.send_replace(Arc::new(view));
                         }
-                        apps = next;
                     }
                     Err(error) => warn!("the edit is not served:\n{}", error.report(crate::config::Colour::Plain)),
                 }

@@ -227,6 +227,9 @@ fn cut(text: &str, offset: usize) -> Option<Vec<(usize, &str)>> {
         }
         at += line.len();
     }
+    // What looks blank may still be no TOML: a control character in a comment, a CR by itself.
+    let preamble = text.get(..starts.first().copied()?)?;
+    toml::from_str::<RawApps>(preamble).ok()?;
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
     let piece = |(start, end)| text.get(start..end).map(|piece| (offset + start, piece));
     starts.iter().copied().zip(ends).map(piece).collect()

@@ -26,6 +26,7 @@ use crate::status::{HoldDecision, HoldStatus};
 #[derive(Debug)]
 pub(crate) struct Gate {
     source: SourceName,
+    word: Word,
     config: GuardConfig,
     /// The newest word of the source, passed or not.
     latest: Option<Contribution>,
@@ -39,6 +40,15 @@ pub(crate) struct Gate {
     accepted: bool,
     /// The last number given to a hold, of any source.
     ids: Arc<AtomicU64>,
+}
+
+/// What a source's word is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// It says what it sees, and may see wrong: endpoints are asked before they are given up.
+    Observation,
+    /// It says what an operator wrote: that is in force at once, unless most of it is gone.
+    Intention,
 }
 
 #[derive(Debug, Clone)]
@@ -84,11 +94,18 @@ struct Until {
 }
 
 impl Gate {
-    pub(crate) fn new(source: SourceName, config: GuardConfig, in_force: &Snapshot, ids: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(
+        source: SourceName,
+        word: Word,
+        config: GuardConfig,
+        in_force: &Snapshot,
+        ids: Arc<AtomicU64>,
+    ) -> Self {
         let size = size(in_force, &source);
         let (latest, whole, kept_hold) = (None, None, None);
         Self {
             source,
+            word,
             config,
             latest,
             size,
@@ -157,7 +174,7 @@ impl Gate {
     ) -> Contribution {
         let until = self.until(now);
         self.kept.retain(|name, kept| !let_through && judgement.suspects.get(name) == Some(&kept.suspect));
-        if !let_through {
+        if !let_through && self.word == Word::Observation {
             for (name, suspect) in &judgement.suspects {
                 self.kept.entry(name.clone()).or_insert_with(|| Kept {
                     suspect: suspect.clone(),

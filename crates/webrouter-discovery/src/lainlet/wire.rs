@@ -27,6 +27,8 @@ pub struct TooLarge {
 pub struct FrameSplitter {
     max: usize,
     line: Vec<u8>,
+    /// How long the longest line was: the next state will be about as long.
+    longest: usize,
     /// Bytes of the frame in its finished lines.
     taken: usize,
     frame: Option<Frame>,
@@ -38,7 +40,7 @@ pub struct FrameSplitter {
 impl FrameSplitter {
     /// Takes frames of at most `max` bytes.
     pub fn new(max: usize) -> Self {
-        Self { max, line: Vec::new(), taken: 0, frame: None, joined: Vec::new(), after_cr: false }
+        Self { max, line: Vec::new(), longest: 0, taken: 0, frame: None, joined: Vec::new(), after_cr: false }
     }
 
     /// Takes the next bytes of the stream; each whole frame goes to `deliver`, in order.
@@ -56,6 +58,9 @@ impl FrameSplitter {
             let (part, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
             if self.taken + self.line.len() + part.len() > self.max {
                 return Err(TooLarge { max: self.max });
+            }
+            if self.line.is_empty() && part.len() >= LONG {
+                self.line.reserve(self.longest);
             }
             self.line.extend_from_slice(part);
             let Some((&ending, rest)) = rest.split_first() else { return Ok(()) };
@@ -84,6 +89,7 @@ impl FrameSplitter {
             return Some(frame);
         }
         self.taken += self.line.len();
+        self.longest = self.longest.max(self.line.len() + LONG);
         let line = Bytes::from(std::mem::take(&mut self.line));
         let (name, value) = match memchr::memchr(b':', &line) {
             // A comment.
@@ -110,6 +116,9 @@ impl FrameSplitter {
         None
     }
 }
+
+/// From here on a line is expected to be as long as the longest one.
+const LONG: usize = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use super::field::{Known, Span};
 /// Decodes a chunked body as its bytes arrive.
 ///
 /// ```text
-/// Size ─digits─► Extension ─CRLF─► Data ─CRLF─► Size
+/// Size ─digits─► Padding ─;─► Extension ─CRLF─► Data ─CRLF─► Size
 ///   └─ 0 ──────────────────CRLF─► Trailers ─empty line─► Done
 /// ```
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct ChunkDecoder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Size(u64),
+    /// White space that an extension must follow (RFC 9112 §7.1.1, RFC 9110 §5.6.3).
+    Padding(u64),
     Extension(u64),
     SizeLf(u64),
     Data(u64),
@@ -110,8 +112,15 @@ impl ChunkDecoder {
             }
             (State::Size(_), _) if self.line_bytes == 0 => Err(ChunkError::Size),
             (State::Size(size), b'\r') | (State::Extension(size), b'\r') => Ok(State::SizeLf(size)),
-            (State::Size(size), b';') => Ok(State::Extension(size)),
-            (State::Size(_), _) => Err(ChunkError::Size),
+            (State::Size(size) | State::Padding(size), b';') => Ok(State::Extension(size)),
+            (State::Size(size) | State::Padding(size), b' ' | b'\t') => {
+                self.extension_bytes += 1;
+                if self.extension_bytes > MAX_EXTENSION_BYTES {
+                    return Err(ChunkError::Extension);
+                }
+                Ok(State::Padding(size))
+            }
+            (State::Size(_) | State::Padding(_), _) => Err(ChunkError::Size),
             (State::Extension(size), b'\t' | b' '..=0x7e | 0x80..) => {
                 self.extension_bytes += 1;
                 if self.extension_bytes > MAX_EXTENSION_BYTES {
@@ -251,12 +260,13 @@ mod tests {
     fn chunks_extensions_and_trailers() {
         check("5\r\nhello\r\n0\r\n\r\n", Ok(("hello", "", "")));
         check("5\r\nhello\r\nA;x=y\r\n0123456789\r\n0\r\n\r\nGET", Ok(("hello0123456789", "", "GET")));
+        check("1 \t;x\r\na\r\n0\r\n\r\n", Ok(("a", "", "")));
         check("000\r\nA: b\r\n\r\n", Ok(("", "A: b\r\n\r\n", "")));
     }
 
     #[test]
     fn what_two_readers_could_read_differently_is_an_error() {
-        for bad in ["\r\n", "x\r\n", "-1\r\n", "+1\r\n", "0x1\r\n", " 5\r\n", "5 \r\n", "5\n", "fffffffffffffffff\r\n"]
+        for bad in ["\r\n", "x\r\n", "-1\r\n", "+1\r\n", "0x1\r\n", " 5\r\n", "5 \r\n", "5 5\r\n", "5\n", "fffffffffffffffff\r\n"]
         {
             check(bad, Err(ChunkError::Size));
         }

@@ -12,7 +12,7 @@ use webrouter_telemetry::cause::Cause;
 
 use super::UpstreamState;
 use super::balance::round_robin;
-use super::pool::{MAX_IDLE, UpstreamConnection};
+use super::pool::{Counted, MAX_IDLE, UpstreamConnection};
 use crate::core::Core;
 use crate::error::ProxyError;
 
@@ -55,7 +55,7 @@ pub(crate) async fn connection(
         match connect(endpoint, core.config.timeouts.connect).await {
             Ok(stream) => {
                 core.metrics.upstream_connects.increment();
-                return Ok((UpstreamConnection { stream, endpoint, reused: false }, attempts));
+                return Ok((UpstreamConnection { stream, endpoint, reused: false, counted: Counted::new(&core.metrics) }, attempts));
             }
             Err(cause) => {
                 core.metrics.upstream_connect_failures.increment();

@@ -1,12 +1,14 @@
 //! Idle connections to endpoints, one pool per core and upstream; the last one put back is the first taken.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use webrouter_routing::endpoint::Endpoint;
+use webrouter_telemetry::metrics::CoreMetrics;
 
 /// A connection to an endpoint.
 #[derive(Debug)]
@@ -15,12 +17,31 @@ pub(crate) struct UpstreamConnection {
     pub(crate) endpoint: Endpoint,
     /// Whether it served a request before; then its peer may have closed it unnoticed.
     pub(crate) reused: bool,
+    pub(crate) counted: Counted,
+}
+
+/// Counts an open connection for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Counted(Arc<CoreMetrics>);
+
+impl Counted {
+    pub(crate) fn new(metrics: &Arc<CoreMetrics>) -> Self {
+        metrics.upstream_open.increment();
+        Self(Arc::clone(metrics))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.upstream_open.decrement();
+    }
 }
 
 #[derive(Debug)]
 struct Idle {
     stream: TcpStream,
     since: Instant,
+    counted: Counted,
 }
 
 impl Idle {
@@ -42,7 +63,8 @@ impl Pool {
         let (_, idle) = pools.iter_mut().find(|(pooled, _)| *pooled == endpoint)?;
         while let Some(connection) = idle.pop() {
             if connection.since.elapsed() <= max_idle && connection.is_quiet() {
-                return Some(UpstreamConnection { stream: connection.stream, endpoint, reused: true });
+                let Idle { stream, counted, .. } = connection;
+                return Some(UpstreamConnection { stream, endpoint, reused: true, counted });
             }
         }
         None
@@ -51,7 +73,7 @@ impl Pool {
     /// Keeps a connection for a later request; the oldest goes when there are too many.
     pub(crate) fn put(&self, connection: UpstreamConnection) {
         let mut pools = self.0.borrow_mut();
-        let idle = Idle { stream: connection.stream, since: Instant::now() };
+        let idle = Idle { stream: connection.stream, since: Instant::now(), counted: connection.counted };
         match pools.iter_mut().find(|(pooled, _)| *pooled == connection.endpoint) {
             Some((_, kept)) => {
                 if kept.len() >= MAX_IDLE_PER_ENDPOINT {

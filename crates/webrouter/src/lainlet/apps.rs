@@ -1,22 +1,30 @@
 //! The file of apps as lainlet's JSON: one fragment a proc, made again only when its lines changed.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use imbl::OrdMap;
 use serde::Deserialize;
+use webrouter_discovery::file::{App, AppsFile};
 
 use super::json::push_string;
 use crate::config::{ConfigError, toml_mistake};
 
-/// What a file says: web procs and cluster settings. Cloning is cheap.
-#[derive(Debug, Clone, Default)]
+/// A file of apps that is read again and again.
+#[derive(Debug)]
 pub(crate) struct Apps {
-    text: Arc<str>,
-    chunks: Vec<Chunk>,
-    procs: OrdMap<Arc<str>, Arc<Proc>>,
-    settings: Arc<BTreeMap<String, String>>,
+    path: PathBuf,
+    file: AppsFile,
+    told: Told,
+}
+
+/// What a file says: web procs and cluster settings. Cloning is cheap.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) procs: OrdMap<Arc<str>, Arc<Proc>>,
+    /// The keys of `/lain/config` with their texts.
+    pub(super) settings: Arc<BTreeMap<String, String>>,
 }
 
 /// One web proc on the wire.
@@ -29,20 +37,7 @@ pub(super) struct Proc {
     pub(super) alive: usize,
 }
 
-/// A piece of the file that is a TOML document by itself, from one header line to the next.
-#[derive(Debug, Clone)]
-struct Chunk {
-    start: usize,
-    end: usize,
-    meaning: Arc<Meaning>,
-}
-
-#[derive(Debug, Default)]
-struct Meaning {
-    procs: Vec<(Arc<str>, Arc<Proc>)>,
-    settings: BTreeMap<String, String>,
-}
-
+/// The file as a whole, for what is not told piece by piece: settings, and mistakes with their places.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFile {
@@ -74,101 +69,81 @@ struct RawEndpoint {
 }
 
 impl Apps {
-    /// Reads the file again; what did not change since `self` is taken over.
-    pub(crate) fn read(&self, path: &Path) -> Result<Self, ConfigError> {
-        let bytes = std::fs::read(path);
+    /// A file that has not been read yet.
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), file: AppsFile::new(path), told: Told::default() }
+    }
+
+    /// Reads the file again; after an error what it said last stays.
+    pub(crate) fn read(&mut self) -> Result<(), ConfigError> {
+        let bytes = std::fs::read(&self.path);
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
-        let text = text.map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
-        self.parse(&text).map_err(|error| toml_mistake(&error, path, &text))
+        let text = text.map_err(|error| ConfigError::Unreadable { path: self.path.clone(), error })?;
+        self.parse(&text).map_err(|error| toml_mistake(&error, &self.path, &text))
     }
 
-    /// Parses a new text of the file.
-    pub(super) fn parse(&self, text: &str) -> Result<Self, toml::de::Error> {
-        match self.parse_chunks(text) {
-            Some(apps) => Ok(apps),
-            // Not divisible at the header lines, or wrong: the whole file decides, and reports with true places.
-            None => {
-                let meaning = Arc::new(Meaning::parse(text)?);
-                let chunk = Chunk { start: 0, end: text.len(), meaning };
-                Ok(Self {
-                    text: text.into(),
-                    procs: chunk.meaning.procs.iter().cloned().collect(),
-                    settings: Arc::new(chunk.meaning.settings.clone()),
-                    chunks: vec![chunk],
-                })
-            }
+    /// Takes a new text of the file.
+    pub(super) fn parse(&mut self, text: &str) -> Result<(), toml::de::Error> {
+        if self.parse_changes(text).is_some() {
+            return Ok(());
         }
+        // Settings behind apps, or wrong: the whole file decides, and reports with true places.
+        let file: RawFile = toml::from_str(text)?;
+        self.file = AppsFile::new(&self.path);
+        let web = file.apps.iter().filter(|(name, _)| is_web(name));
+        let procs = web.map(|(name, app)| (Arc::from(name.as_str()), Arc::new(app.render(name)))).collect();
+        self.told = Told { procs, settings: settings(file.config) };
+        Ok(())
     }
 
-    /// The procs by name.
-    pub(super) fn procs(&self) -> &OrdMap<Arc<str>, Arc<Proc>> {
-        &self.procs
-    }
-
-    /// The keys of `/lain/config` with their texts.
-    pub(super) fn settings(&self) -> &Arc<BTreeMap<String, String>> {
-        &self.settings
+    /// What the last good text says.
+    pub(super) fn told(&self) -> &Told {
+        &self.told
     }
 
     /// How many web procs there are.
     pub(super) fn len(&self) -> usize {
-        self.procs.len()
+        self.told.procs.len()
     }
 
-    /// When every chunk is a document of its own, together they are the file, unless a name comes twice.
-    fn parse_chunks(&self, text: &str) -> Option<Self> {
-        let ranges = chunk_ranges(text);
-        let same = |old: &Chunk, new: &(usize, usize)| self.text.get(old.start..old.end) == text.get(new.0..new.1);
-        let head = self.chunks.iter().zip(&ranges).take_while(|(old, new)| same(old, new)).count();
-        let rest = self.chunks.len().min(ranges.len()) - head;
-        let pairs = self.chunks.iter().rev().zip(ranges.iter().rev()).take(rest);
-        let tail = pairs.take_while(|(old, new)| same(old, new)).count();
-
-        let mut procs = self.procs.clone();
-        for (name, _) in self.chunks.get(head..self.chunks.len() - tail)?.iter().flat_map(|c| &c.meaning.procs) {
-            procs.remove(name);
-        }
-        let mut chunks = Vec::with_capacity(ranges.len());
-        for (number, &(start, end)) in ranges.iter().enumerate() {
-            let old = match number {
-                n if n < head => self.chunks.get(n),
-                n if n >= ranges.len() - tail => self.chunks.get(self.chunks.len() - (ranges.len() - n)),
-                _ => None,
-            };
-            let meaning = match old {
-                Some(old) => Arc::clone(&old.meaning),
-                None => Arc::new(Meaning::parse(text.get(start..end)?).ok()?),
-            };
-            if old.is_none() {
-                for (name, proc) in &meaning.procs {
-                    if procs.insert(Arc::clone(name), Arc::clone(proc)).is_some() {
-                        return None;
-                    }
+    /// Renders the apps that changed; `None` when the file is not settings first and apps behind them.
+    fn parse_changes(&mut self, text: &str) -> Option<()> {
+        let first_app =
+            if text.starts_with(FIRST_APP) { 0 } else { memchr::memmem::find(text.as_bytes(), NEXT_APP)? + 1 };
+        let (head, apps) = text.split_at_checked(first_app)?;
+        let head: RawFile = toml::from_str(head).ok().filter(|head: &RawFile| head.apps.is_empty())?;
+        let known = self.file.text().is_empty();
+        let changes = self.file.update(apps.to_owned()).ok()?;
+        let mut procs = if known { OrdMap::new() } else { self.told.procs.clone() };
+        for change in changes.iter().filter(|change| is_web(&change.name)) {
+            match &change.app {
+                Some(app) => {
+                    drop(procs.insert(change.name.as_str().into(), Arc::new(RawApp::of(app)?.render(&change.name))))
                 }
-            }
-            chunks.push(Chunk { start, end, meaning });
-        }
-        let mut settings = BTreeMap::new();
-        for (key, value) in chunks.iter().flat_map(|chunk| &chunk.meaning.settings) {
-            if settings.insert(key.clone(), value.clone()).is_some() {
-                return None;
+                None => drop(procs.remove(change.name.as_str())),
             }
         }
-        Some(Self { text: text.into(), chunks, procs, settings: Arc::new(settings) })
-    }
-}
-
-impl Meaning {
-    fn parse(text: &str) -> Result<Self, toml::de::Error> {
-        let file: RawFile = toml::from_str(text)?;
-        let web = file.apps.iter().filter(|(name, _)| is_web(name));
-        let procs = web.map(|(name, app)| (Arc::from(name.as_str()), Arc::new(app.render(name)))).collect();
-        let settings = file.config.into_iter().map(|(key, value)| (key, setting_text(&value))).collect();
-        Ok(Self { procs, settings })
+        self.told.procs = procs;
+        let settings = settings(head.config);
+        if settings != self.told.settings {
+            self.told.settings = settings;
+        }
+        Some(())
     }
 }
 
 impl RawApp {
+    /// `None` when an endpoint is none.
+    fn of(app: &App) -> Option<Self> {
+        let endpoints: Result<_, _> = app.endpoints.iter().cloned().map(RawEndpoint::try_from).collect();
+        Some(Self {
+            mountpoint: app.mountpoint.clone(),
+            https_only: app.https_only,
+            healthcheck: app.healthcheck.clone(),
+            endpoints: endpoints.ok()?,
+        })
+    }
+
     fn render(&self, name: &str) -> Proc {
         let mut annotation = String::from("{\"mountpoint\":[");
         for (number, mountpoint) in self.mountpoint.iter().enumerate() {
@@ -232,10 +207,9 @@ fn push_plain(out: &mut String, text: &str) {
     out.push_str(&serde_json::Value::from(text).to_string());
 }
 
-/// Pieces that begin at a line with `[` in its first column.
-fn chunk_ranges(text: &str) -> Vec<(usize, usize)> {
-    let mut starts: Vec<usize> = vec![0];
-    starts.extend(memchr::memmem::find_iter(text.as_bytes(), b"\n[").map(|at| at + 1));
-    let ends = starts.iter().skip(1).copied().chain([text.len()]);
-    starts.iter().copied().zip(ends).collect()
+fn settings(config: toml::Table) -> Arc<BTreeMap<String, String>> {
+    Arc::new(config.into_iter().map(|(key, value)| (key, setting_text(&value))).collect())
 }
+
+const FIRST_APP: &str = "[apps.";
+const NEXT_APP: &[u8] = b"\n[apps.";

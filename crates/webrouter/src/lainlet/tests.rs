@@ -191,9 +191,9 @@ async fn a_heartbeat_has_no_data_and_a_byte_ends_the_watch() {
 fn over_half_lost_is_an_error_and_exactly_half_is_not() {
     let body = |endpoints: &str| {
         let text = format!("[apps.\"a.web.web\"]\nendpoints = {endpoints}");
-        let apps = Apps::default().parse(&text).expect("good");
+        let apps = parsed(&[&text]).expect("good");
         let subject = query::Subject::Webprocs { app: None };
-        View::first(&apps).body(&query::Query { subject, watch: false, heartbeat: 0 }).is_ok()
+        View::first(apps.told()).body(&query::Query { subject, watch: false, heartbeat: 0 }).is_ok()
     };
     assert!(body(r#"["127.0.0.1:1", ":1"]"#));
     assert!(!body(r#"["127.0.0.1:1", ":1", ":2"]"#));
@@ -213,12 +213,25 @@ fn a_re_read_equals_a_first_read() {
     ];
     for before in &texts {
         for after in &texts {
-            let first = Apps::default().parse(after).expect("good");
-            let again = Apps::default().parse(before).expect("good").parse(after).expect("good");
-            assert_eq!(again.procs(), first.procs(), "{before}\n->\n{after}");
-            assert_eq!(again.settings(), first.settings());
+            let first = parsed(&[after]).expect("good");
+            let again = parsed(&[before, after]).expect("good");
+            assert_eq!(again.told(), first.told(), "{before}\n->\n{after}");
+            let body = |view: View| {
+                let subject = query::Subject::Webprocs { app: None };
+                view.body(&query::Query { subject, watch: false, heartbeat: 0 })
+            };
+            if let Some(next) = View::first(parsed(&[before]).expect("good").told()).next(again.told()) {
+                assert_eq!(body(next), body(View::first(first.told())), "{before}\n->\n{after}");
+            }
         }
     }
     let twice = format!("{TWO_APPS}\n[apps.\"demo.web.web\"]\n");
-    assert!(Apps::default().parse(TWO_APPS).expect("good").parse(&twice).is_err());
+    assert!(parsed(&[TWO_APPS, &twice]).is_err());
+}
+
+/// One text after the other, as edits of a file.
+fn parsed(texts: &[&str]) -> Result<Apps, toml::de::Error> {
+    let mut apps = Apps::new(Path::new("apps.toml"));
+    texts.iter().try_for_each(|text| apps.parse(text))?;
+    Ok(apps)
 }

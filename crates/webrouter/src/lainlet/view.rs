@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use imbl::ordmap::DiffItem;
 
-use super::apps::{Apps, Proc};
+use super::apps::{Proc, Told};
 use super::json::push_string;
 use super::query::{Query, Subject};
 
@@ -15,8 +16,16 @@ pub(super) struct View {
     pub(super) number: u64,
     /// What the last change was.
     pub(super) event: Event,
-    apps: Apps,
-    all: Result<Bytes, LostIps>,
+    told: Told,
+    all: Body,
+}
+
+/// The procs as one JSON object, and how many pods they have.
+#[derive(Debug, Clone)]
+struct Body {
+    text: Bytes,
+    pods: usize,
+    alive: usize,
 }
 
 /// What a change is called on the wire.
@@ -32,44 +41,47 @@ pub(super) enum Event {
 pub(super) struct LostIps;
 
 impl View {
-    pub(super) fn first(apps: &Apps) -> Self {
-        Self { number: 0, event: Event::Update, all: join(apps.procs().values()), apps: apps.clone() }
+    pub(super) fn first(told: &Told) -> Self {
+        Self { number: 0, event: Event::Update, all: Body::join(told.procs.values()), told: told.clone() }
     }
 
     /// The view after an edit; `None` when nothing changed.
-    pub(super) fn next(&self, before: &Apps, after: &Apps) -> Option<Self> {
-        let mut event = None;
-        for difference in before.procs().diff(after.procs()) {
-            let kind = match difference {
-                imbl::ordmap::DiffItem::Remove(..) => Event::Delete,
-                imbl::ordmap::DiffItem::Add(..) => Event::Update,
-                imbl::ordmap::DiffItem::Update { old, new } if old.1 == new.1 => continue,
-                imbl::ordmap::DiffItem::Update { .. } => Event::Update,
-            };
-            event = join_events(event, kind);
-        }
-        let procs_changed = event.is_some();
-        if before.settings() != after.settings() {
-            let kept = before.settings().iter().filter(|&(key, value)| after.settings().get(key) == Some(value));
-            let only_removed = kept.count() == after.settings().len();
+    pub(super) fn next(&self, after: &Told) -> Option<Self> {
+        let differences = self.told.procs.diff(&after.procs).map(|difference| match difference {
+            DiffItem::Remove(_, old) => (Some(old), None),
+            DiffItem::Add(_, new) => (None, Some(new)),
+            DiffItem::Update { old, new } => (Some(old.1), Some(new.1)),
+        });
+        let differences: Vec<_> = differences.filter(|(old, new)| old != new).collect();
+        let kinds = differences.iter().map(|(_, new)| if new.is_none() { Event::Delete } else { Event::Update });
+        let mut event = kinds.fold(None, join_events);
+        let (before, settings) = (&self.told.settings, &after.settings);
+        if before != settings {
+            let kept = before.iter().filter(|&(key, value)| settings.get(key) == Some(value));
+            let only_removed = kept.count() == settings.len();
             event = join_events(event, if only_removed { Event::Delete } else { Event::Update });
         }
-        let all = if procs_changed { join(after.procs().values()) } else { self.all.clone() };
-        event.map(|event| Self { number: self.number + 1, event, apps: after.clone(), all })
+        let event = event?;
+        let all = match differences.as_slice() {
+            [] => self.all.clone(),
+            [(Some(old), Some(new))] => self.all.replace(old, new),
+            _ => Body::join(after.procs.values()),
+        };
+        Some(Self { number: self.number + 1, event, told: after.clone(), all })
     }
 
     /// The body for a request.
     pub(super) fn body(&self, query: &Query) -> Result<Bytes, LostIps> {
         match &query.subject {
-            Subject::Webprocs { app: None } => self.all.clone(),
+            Subject::Webprocs { app: None } => self.all.told(),
             Subject::Webprocs { app: Some(app) } => {
                 let first: Arc<str> = Arc::from(format!("{app}."));
-                let names = self.apps.procs().range(Arc::clone(&first)..);
+                let names = self.told.procs.range(Arc::clone(&first)..);
                 let mine = names.take_while(|(name, _)| name.starts_with(&*first)).filter(|(name, _)| {
                     // `demo.` also begins the names of an app `demo.x`.
                     name.rsplitn(3, '.').nth(2) == Some(app)
                 });
-                join(mine.map(|(_, proc)| proc))
+                Body::join(mine.map(|(_, proc)| proc)).told()
             }
             Subject::Config { target } => Ok(self.settings(target)),
         }
@@ -77,7 +89,7 @@ impl View {
 
     /// The exact key, else every key that begins so.
     fn settings(&self, target: &str) -> Bytes {
-        let settings = self.apps.settings();
+        let settings = &self.told.settings;
         let exact = settings.contains_key(target);
         let chosen = settings.iter().filter(|(key, _)| if exact { *key == target } else { key.starts_with(target) });
         let mut body = String::from("{");
@@ -100,22 +112,32 @@ fn join_events(so_far: Option<Event>, event: Event) -> Option<Event> {
     }
 }
 
-fn join<'a>(procs: impl Iterator<Item = &'a Arc<Proc>>) -> Result<Bytes, LostIps> {
-    let procs: Vec<&Arc<Proc>> = procs.collect();
-    let (pods, alive, length) = procs.iter().fold((0, 0, 2), |(pods, alive, length), proc| {
-        (pods + proc.pods, alive + proc.alive, length + proc.fragment.len() + 1)
-    });
-    if pods == 0 || alive * 2 < pods {
-        return Err(LostIps);
-    }
-    let mut body = String::with_capacity(length);
-    body.push('{');
-    for (number, proc) in procs.iter().enumerate() {
-        if number > 0 {
-            body.push(',');
+impl Body {
+    fn join<'a>(procs: impl Iterator<Item = &'a Arc<Proc>>) -> Self {
+        let (mut text, mut pods, mut alive) = (String::from("{"), 0, 0);
+        for proc in procs {
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(&proc.fragment);
+            pods += proc.pods;
+            alive += proc.alive;
         }
-        body.push_str(&proc.fragment);
+        text.push('}');
+        Self { text: Bytes::from(text), pods, alive }
     }
-    body.push('}');
-    Ok(Bytes::from(body))
+
+    /// The same with another fragment for one proc; its old one stands there once, since it begins with its key.
+    fn replace(&self, old: &Proc, new: &Proc) -> Self {
+        let at = memchr::memmem::find(&self.text, old.fragment.as_bytes()).unwrap_or(self.text.len());
+        let (front, rest) = self.text.split_at(at);
+        let back = rest.get(old.fragment.len()..).unwrap_or_default();
+        let text = [front, new.fragment.as_bytes(), back].concat();
+        Self { text: text.into(), pods: self.pods - old.pods + new.pods, alive: self.alive - old.alive + new.alive }
+    }
+
+    /// What lainlet says of it: an error when over half of the pods have no address, or there are none.
+    fn told(&self) -> Result<Bytes, LostIps> {
+        if self.pods == 0 || self.alive * 2 < self.pods { Err(LostIps) } else { Ok(self.text.clone()) }
+    }
 }

@@ -15,7 +15,8 @@ struct Scene {
 impl Scene {
     fn new(apps: &str) -> Self {
         let table = in_force(apps);
-        let gate = Gate::new(SourceName::new("lainlet"), GuardConfig::default(), &table, Arc::default());
+        let gate =
+            Gate::new(SourceName::new("lainlet"), Word::Observation, GuardConfig::default(), &table, Arc::default());
         Self { gate, table, now: Instant::now() }
     }
 
