@@ -1,7 +1,6 @@
 # make check is exactly what CI runs before the tests; see .ci/run.
 
 CARGO ?= cargo
-# Tests that need a program that is missing are skipped with a word, and fail where CI=true.
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
@@ -17,7 +16,8 @@ demo: ## Show it all running on loopback; Ctrl-C ends it.
 build: ## Build the binary, optimised: target/release/webrouter.
 	$(CARGO) build --release --locked -p webrouter
 
-test: ## Run every test.
+test: ## Install what the tests need where that may be done, and run them all.
+	@.ci/needs
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then $(CARGO) nextest run --workspace --locked --no-fail-fast; \
 	else $(CARGO) test --workspace --locked --no-fail-fast; fi
@@ -35,8 +35,5 @@ bench: ## Side by side with nginx, HAProxy and a raw relay; the method is in ben
 	$(CARGO) build --release --locked -p webrouter
 	$(CARGO) run --release --locked -p webrouter-bench -- all
 
-fuzz: ## Every fuzz target for SECONDS (60) each; needs cargo-fuzz and a nightly toolchain.
-	@cd fuzz && for target in $$($(CARGO) +nightly fuzz list); do \
-		echo "fuzz $$target for $(SECONDS) s"; \
-		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(SECONDS) -print_final_stats=1 || exit 1; \
-	done
+fuzz: ## Every fuzz target for SECONDS (60) each, on the stable toolchain.
+	@fuzz/run -s $(SECONDS)
