@@ -9,6 +9,7 @@ mod entries;
 mod memory;
 mod routing;
 mod stopping;
+mod timeouts;
 mod updates;
 
 use std::net::SocketAddr;

@@ -15,10 +15,8 @@ use crate::splice::{self, Pipe};
 pub(crate) struct Body {
     source: Source,
     sink: Sink,
-    /// Bytes of body that came in.
-    received: u64,
-    /// Bytes of body that went out.
-    pub(crate) sent: u64,
+    /// Bytes of body so far, codings aside.
+    pub(crate) moved: u64,
     limit: Option<u64>,
 }
 
@@ -72,7 +70,7 @@ impl Body {
             Framing::Chunked => Source::Chunked(ChunkDecoder::default()),
             Framing::UntilClose => Source::UntilClose,
         };
-        Self { source, sink, received: 0, sent: 0, limit }
+        Self { source, sink, moved: 0, limit }
     }
 
     /// Whether the whole body has been taken in.
@@ -107,7 +105,7 @@ impl Body {
         deadline: &mut Deadline,
     ) -> Result<(), BodyError> {
         self.splice(reader, writer, patience, deadline).await?;
-        let mut room = FIRST_READ;
+        let (mut room, mut turn) = (FIRST_READ, 0);
         while !self.is_done() {
             buffer.clear();
             buffer.resize(GAP, 0);
@@ -128,8 +126,14 @@ impl Body {
             let start = self.frame(data, buffer)?;
             let framed = buffer.get(start..).unwrap_or_default();
             write_all(writer, framed, patience.write, deadline).await?;
+            turn += data;
+            if turn >= BYTES_PER_TURN {
+                turn = 0;
+                tokio::task::yield_now().await;
+            }
             if self.is_done() {
-                *buffer = leftover;
+                buffer.clear();
+                buffer.extend_from_slice(&leftover);
             }
         }
         Ok(())
@@ -149,8 +153,7 @@ impl Body {
         };
         let Ok(pipe) = Pipe::new() else { return Ok(()) };
         let (moved, ended) = splice::relay(&pipe, left, reader, writer, patience, deadline).await;
-        self.received += moved;
-        self.sent += moved;
+        self.moved += moved;
         self.source = if moved == left { Source::Done } else { Source::Length(left - moved) };
         ended
     }
@@ -203,10 +206,9 @@ impl Body {
             }
             Source::UntilClose => (raw.len(), raw.len()),
         };
-        self.received += data as u64;
-        self.sent += data as u64;
+        self.moved += data as u64;
         match self.limit {
-            Some(limit) if self.received > limit => Err(BodyError::OverLimit),
+            Some(limit) if self.moved > limit => Err(BodyError::OverLimit),
             _ => Ok((data, consumed)),
         }
     }
@@ -235,4 +237,7 @@ const LINE_END: usize = 2;
 const FIRST_READ: usize = 16 * 1024;
 /// Below this a copy costs less than the calls it saves.
 const WORTH_A_PIPE: u64 = 256 * 1024;
-const LARGEST_READ: usize = 512 * 1024;
+/// What a client that never reads may hold.
+const LARGEST_READ: usize = 128 * 1024;
+/// After so much, other connections of the core have their turn.
+pub(crate) const BYTES_PER_TURN: usize = 1024 * 1024;

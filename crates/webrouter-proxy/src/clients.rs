@@ -13,6 +13,8 @@ pub(crate) struct Clients {
     open: Cell<usize>,
     next: Cell<u64>,
     stopping: Cell<bool>,
+    /// Set while connections cannot be accepted, so that it is said once.
+    refusing: Cell<bool>,
     /// Of all cores together.
     total: Arc<AtomicUsize>,
     limit: usize,
@@ -32,6 +34,7 @@ impl Clients {
             open: Cell::default(),
             next: Cell::default(),
             stopping: Cell::default(),
+            refusing: Cell::default(),
             total,
             limit: limit.unwrap_or(usize::MAX),
         }
@@ -43,6 +46,11 @@ impl Clients {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.get()
+    }
+
+    /// Notes that a connection could not be accepted; says whether that is news.
+    pub(crate) fn begins_to_refuse(&self) -> bool {
+        !self.refusing.replace(true)
     }
 
     /// Ends idle connections now, and the others after their request.
@@ -60,6 +68,7 @@ impl Presence {
             clients.total.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
+        clients.refusing.set(false);
         clients.open.set(clients.open.get() + 1);
         clients.next.set(clients.next.get() + 1);
         core.metrics.connections_accepted.increment();

@@ -8,7 +8,6 @@ use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use webrouter_telemetry::metrics::Limit;
 
 use crate::clients::Presence;
 use crate::config::Scope;
@@ -30,14 +29,7 @@ enum Wake {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(core: Rc<Core>, stream: TcpStream, peer: SocketAddr, scope: Scope) {
-    let Some(presence) = Presence::enter(&core) else {
-        core.metrics.refused(Limit::Connections);
-        return refuse(stream).await;
-    };
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
+pub(crate) async fn serve(core: Rc<Core>, presence: Presence, stream: TcpStream, peer: SocketAddr, scope: Scope) {
     let mut client = Client { stream, peer: peer.ip().to_canonical(), scope, deadline: Deadline::new() };
     while let Wake::Readable = wait(&core, &presence, &mut client).await {
         if let Next::Close = Box::pin(serve_requests(&core, &mut client)).await {
@@ -95,7 +87,8 @@ async fn linger(client: &mut Client) {
     let _ = deadline.until(at, drained).await;
 }
 
-async fn refuse(mut stream: TcpStream) {
+/// Tells a client that there are too many.
+pub(crate) async fn refuse(mut stream: TcpStream) {
     let answer =
         b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
     let _ = stream.try_write(answer);

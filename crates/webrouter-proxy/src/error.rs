@@ -3,6 +3,7 @@
 use webrouter_routing::path::PathError;
 use webrouter_telemetry::cause::Cause;
 
+use crate::body::BodyError;
 use crate::http1::body::ChunkError;
 use crate::http1::head::HeadError;
 
@@ -127,6 +128,29 @@ impl ProxyError {
             Self::ClientWriteTimeout => (408, Cause::ClientWriteTimeout, Close),
         };
         Verdict { status, cause, answer }
+    }
+}
+
+impl ProxyError {
+    /// What a request's body that did not go through means.
+    pub(crate) fn of_upload(error: &BodyError) -> Self {
+        match error {
+            BodyError::ReadCut => Self::ClientClosed,
+            BodyError::ReadTimeout => Self::ClientBodyTimeout,
+            BodyError::Malformed(malformed) => BadRequest::Body(*malformed).into(),
+            BodyError::OverLimit => BadRequest::BodyTooLarge.into(),
+            BodyError::WriteFailed | BodyError::WriteTimeout => Self::UpstreamReset,
+        }
+    }
+
+    /// What an answer that did not go through means.
+    pub(crate) fn of_download(error: &BodyError) -> Self {
+        match error {
+            BodyError::WriteFailed => Self::ClientClosed,
+            BodyError::WriteTimeout => Self::ClientWriteTimeout,
+            BodyError::ReadTimeout => Self::UpstreamTimeout,
+            BodyError::ReadCut | BodyError::Malformed(_) | BodyError::OverLimit => Self::BodyCut,
+        }
     }
 }
 

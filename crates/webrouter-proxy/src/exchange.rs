@@ -11,9 +11,11 @@ use webrouter_routing::table::Outcome;
 use webrouter_telemetry::access_log::{Entry, LogFileId};
 use webrouter_telemetry::cause::Cause;
 
+use crate::basic_auth;
 use crate::config::{Scope, UnknownHost};
 use crate::connection::Client;
 use crate::core::{Core, LiveTable};
+use crate::deadline::at_once;
 use crate::error::{Answer, BadRequest, ProxyError};
 use crate::forward;
 use crate::headers::{Origin, Scheme, TraceId, received_request_id};
@@ -83,6 +85,10 @@ pub(crate) struct Record {
     /// Whether the response has begun: then an error can only cut it.
     pub(crate) answered: bool,
     pub(crate) keep_alive: bool,
+    /// Whether an endpoint has sent a 1xx: it has begun to process.
+    pub(crate) interim: bool,
+    /// Whether the request had no body, or all of it was read.
+    pub(crate) body_read: bool,
     /// How many of the inbound bytes were this request's.
     pub(crate) consumed: usize,
     /// What arrived behind a body that was streamed.
@@ -109,16 +115,18 @@ pub(crate) async fn run(core: &Rc<Core>, client: &mut Client, scratch: &mut Scra
         upstream: None,
         answered: false,
         keep_alive: false,
+        interim: false,
+        body_read: false,
         consumed: 0,
         leftover: Vec::new(),
     };
     scratch.head.clear();
     core.metrics.requests_open.increment();
     let next = match serve(core, client, scratch, &mut record).await {
-        Ok(Some(next)) => next,
-        Ok(None) => {
+        Ok(Served::Answered(next)) => next,
+        Ok(Served::Nothing(next)) => {
             core.metrics.requests_open.decrement();
-            return Next::Close;
+            return next;
         }
         Err(error) => fail(core, client, scratch, &mut record, &error).await,
     };
@@ -127,14 +135,24 @@ pub(crate) async fn run(core: &Rc<Core>, client: &mut Client, scratch: &mut Scra
     advance(scratch, &mut record, next)
 }
 
-/// The steps in order; `None` when the client closed without a request.
+/// What became of a wake-up.
+enum Served {
+    Answered(Next),
+    /// There was no request.
+    Nothing(Next),
+}
+
+/// The steps in order.
 async fn serve(
     core: &Rc<Core>,
     client: &mut Client,
     scratch: &mut Scratch,
     record: &mut Record,
-) -> Result<Option<Next>, ProxyError> {
-    let Some(head_len) = read_head(core, client, &mut scratch.inbound).await? else { return Ok(None) };
+) -> Result<Served, ProxyError> {
+    let head_len = match read_head(core, client, &mut scratch.inbound).await? {
+        Arrival::Head(head_len) => head_len,
+        Arrival::Nothing(next) => return Ok(Served::Nothing(next)),
+    };
     record.head_len = head_len;
     let limits = &core.config.limits;
     let bytes = scratch.inbound.get(..head_len).unwrap_or_default();
@@ -142,6 +160,7 @@ async fn serve(
     if scratch.head.target.of_bytes(bytes).len() > limits.request_target_bytes {
         return Err(BadRequest::TargetTooLong.into());
     }
+    record.body_read = scratch.head.framing == Framing::None;
     let request = Request::understand(&scratch.head, bytes, &mut scratch.normal_path)?;
     let origin = Origin::of(&scratch.head, bytes, client.peer, &core.config.trusted_proxies);
     record.client = origin.client;
@@ -160,11 +179,11 @@ async fn serve(
         Outcome::NoPath => Err(ProxyError::NoPath),
         Outcome::AddSlash(route) => {
             note_route(core, record, route);
-            Ok(Some(add_slash(core, client, scratch, record, &request).await?))
+            Ok(Served::Answered(add_slash(core, client, scratch, record, &request).await?))
         }
         Outcome::Route(route) => {
             note_route(core, record, route);
-            forward::run(core, client, scratch, record, &request, &origin, route).await.map(Some)
+            forward::run(core, client, scratch, record, &request, &origin, route).await.map(Served::Answered)
         }
     }
 }
@@ -175,8 +194,16 @@ fn note_route(core: &Core, record: &mut Record, route: &Route) {
     record.upstream = Some((state, logged));
 }
 
-/// Reads until the head is whole; `None` when the client closed before its first byte.
-async fn read_head(core: &Core, client: &mut Client, inbound: &mut Vec<u8>) -> Result<Option<usize>, ProxyError> {
+/// What a client's bytes amount to.
+enum Arrival {
+    /// A head of this length.
+    Head(usize),
+    /// No request has begun.
+    Nothing(Next),
+}
+
+/// Reads until the head is whole.
+async fn read_head(core: &Core, client: &mut Client, inbound: &mut Vec<u8>) -> Result<Arrival, ProxyError> {
     let limits = &core.config.limits;
     let at = Instant::now() + core.config.timeouts.request_header;
     let mut scanner = HeadScanner::default();
@@ -185,7 +212,7 @@ async fn read_head(core: &Core, client: &mut Client, inbound: &mut Vec<u8>) -> R
         if let Some(head_len) = scanner.scan(inbound).map_err(BadRequest::from)?
             && head_len <= limits.request_head_bytes
         {
-            return Ok(Some(head_len));
+            return Ok(Arrival::Head(head_len));
         }
         if inbound.len() >= limits.request_head_bytes {
             let line_ended = memchr::memchr(b'\n', inbound).is_some();
@@ -193,10 +220,20 @@ async fn read_head(core: &Core, client: &mut Client, inbound: &mut Vec<u8>) -> R
             return Err(too_large.into());
         }
         inbound.reserve(1);
-        match client.deadline.until(at, client.stream.read_buf(inbound)).await {
-            Err(_) if inbound.is_empty() => return Ok(None),
+        let read = if inbound.is_empty() {
+            // A new connection counts as readable until it was tried: the head's time begins with its first byte.
+            match at_once(client.stream.read_buf(inbound)) {
+                Some(read) => Ok(read),
+                None => return Ok(Arrival::Nothing(Next::Idle)),
+            }
+        } else {
+            client.deadline.until(at, client.stream.read_buf(inbound)).await
+        };
+        match read {
             Err(_) => return Err(ProxyError::ClientHeadTimeout),
-            Ok(Ok(0)) | Ok(Err(_)) if inbound.iter().all(|byte| matches!(byte, b'\r' | b'\n')) => return Ok(None),
+            Ok(Ok(0)) | Ok(Err(_)) if inbound.iter().all(|byte| matches!(byte, b'\r' | b'\n')) => {
+                return Ok(Arrival::Nothing(Next::Close));
+            }
             Ok(Ok(0)) | Ok(Err(_)) => return Err(ProxyError::ClientClosed),
             Ok(Ok(_)) => {}
         }
@@ -218,11 +255,11 @@ async fn add_slash(
     webrouter_routing::path::encode(request.target.normal_path(inbound, normal_path), &mut location);
     location.push(b'/');
     location.extend_from_slice(request.target.query(inbound));
-    record.keep_alive &= head.framing == Framing::None;
+    record.keep_alive &= record.body_read;
     reply.clear();
     core.with_date(|date| response::write_redirect(record, head, inbound, &location, date, reply));
     response::send(core, client, reply, record).await?;
-    Ok(finish(record, record.head_len))
+    Ok(finish(record, record.head_len, inbound.len()))
 }
 
 /// Tells the client what went wrong, if it can be told.
@@ -246,11 +283,11 @@ async fn fail(
         return Next::Close;
     }
     let Scratch { inbound, head, reply, .. } = scratch;
-    record.keep_alive &= verdict.answer == Answer::Page && head.framing == Framing::None;
+    record.keep_alive &= verdict.answer == Answer::Page && record.body_read;
     reply.clear();
     core.with_date(|date| response::write_page(error, &verdict, record, head, inbound, date, reply));
     match response::send(core, client, reply, record).await {
-        Ok(()) => finish(record, record.head_len),
+        Ok(()) => finish(record, record.head_len, inbound.len()),
         Err(_) => Next::Close,
     }
 }
@@ -258,6 +295,7 @@ async fn fail(
 fn note_cause(core: &Core, error: &ProxyError, cause: Cause, answered: bool) {
     match error {
         ProxyError::BadRequest(_) => core.metrics.protocol_error(cause),
+        ProxyError::ClientClosed => core.metrics.failed_exchange(cause),
         _ if answered => core.metrics.failed_exchange(cause),
         _ => core.metrics.made_response(cause),
     }
@@ -265,9 +303,14 @@ fn note_cause(core: &Core, error: &ProxyError, cause: Cause, answered: bool) {
 }
 
 /// Ends a request that was answered: `consumed` bytes of what arrived were its own.
-pub(crate) fn finish(record: &mut Record, consumed: usize) -> Next {
+pub(crate) fn finish(record: &mut Record, consumed: usize, arrived: usize) -> Next {
     record.consumed = consumed;
-    if record.keep_alive { Next::Idle } else { Next::Linger }
+    match record.keep_alive {
+        true => Next::Idle,
+        // Nothing more of the client's is known to be under way.
+        false if consumed == arrived && record.body_read => Next::Close,
+        false => Next::Linger,
+    }
 }
 
 /// Takes the request's bytes away; what is left is the next one's.
@@ -298,11 +341,12 @@ fn log(core: &Core, scratch: &Scratch, record: &Record) {
     let bytes = scratch.inbound.as_slice();
     let head = &scratch.head;
     let field = |known| head.field(known).unwrap_or_default().of_bytes(bytes);
+    let mut user = [0; basic_auth::LONGEST_USER];
     core.log.borrow_mut().record(&Entry {
         file: logged.map_or(LogFileId::UNROUTED, |logged| logged.file),
-        started: SystemTime::now(),
+        started: SystemTime::now().checked_sub(elapsed).unwrap_or(SystemTime::UNIX_EPOCH),
         remote_addr: record.client,
-        remote_user: b"",
+        remote_user: basic_auth::user(field(Known::Authorization), &mut user),
         host: head.host.of_bytes(bytes),
         request: first_line(head, bytes),
         status: record.status,

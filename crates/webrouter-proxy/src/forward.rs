@@ -1,30 +1,30 @@
 //! From a routed request to the endpoint's answer, streamed back.
 //!
-//! The request's body goes up while the answer comes down: an early answer reaches the client, and a client that goes
-//! away ends the endpoint's work.
+//! The request's body goes up while the answer comes down: an early answer reaches the client, and a client that resets
+//! its connection ends the endpoint's work.
 
-use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, ReadBuf};
+use socket2::SockRef;
+use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 use webrouter_routing::route::Route;
 
+use crate::answer::AnswerHead;
 use crate::body::{Body, BodyError, Patience, Sink, write_all};
 use crate::connection::Client;
 use crate::core::Core;
 use crate::deadline::Deadline;
-use crate::error::{BadRequest, BadResponse, ProxyError};
+use crate::error::{BadRequest, ProxyError};
 use crate::exchange::{Next, Record, Scratch, finish};
 use crate::headers::{self, Delivery, Origin, Outgoing, received_request_id};
-use crate::http1::encode;
-use crate::http1::head::{Framing, HeadScanner, ResponseHead, Version};
+use crate::http1::head::{Framing, Version};
 use crate::request::{Method, Request};
 use crate::upgrade;
+use crate::upload::{Background, Upload, UploadState};
 use crate::upstream::UpstreamState;
 use crate::upstream::connect::{self, Freshness};
 use crate::upstream::pool::UpstreamConnection;
@@ -51,7 +51,8 @@ pub(crate) async fn run(
     let sink = if framing == Framing::Chunked { Sink::Chunked } else { Sink::Plain };
     let mut body = Body::new(framing, sink, limit);
     let at_hand = scratch.inbound.get_mut(record.head_len..).unwrap_or_default();
-    let consumed = record.head_len + body.absorb(at_hand, &mut scratch.outbound).map_err(|e| upload_error(&e))?;
+    let consumed =
+        record.head_len + body.absorb(at_hand, &mut scratch.outbound).map_err(|e| ProxyError::of_upload(&e))?;
     record.consumed = consumed;
 
     let replayable = body.is_done() && request.method.is_idempotent();
@@ -61,10 +62,13 @@ pub(crate) async fn run(
         record.attempts = record.attempts.saturating_add(attempts);
         record.endpoint = Some(connection.endpoint.address());
         let reused = connection.reused;
+        let began = Instant::now();
         let attempt = Attempt { core, state: &state, request, record, scratch };
-        match attempt.run(client, connection, &mut body).await {
+        let ended = attempt.run(client, connection, &mut body).await;
+        record.upstream_time = Some(record.upstream_time.unwrap_or_default() + began.elapsed());
+        match ended {
             Err(ProxyError::UpstreamClosed | ProxyError::UpstreamReset)
-                if reused && replayable && !record.answered && scratch.response.is_empty() =>
+                if reused && replayable && !record.answered && !record.interim && scratch.response.is_empty() =>
             {
                 core.metrics.upstream_stale.increment();
                 freshness = Freshness::New;
@@ -118,7 +122,6 @@ impl Attempt<'_> {
     ) -> Result<Next, ProxyError> {
         let Self { core, state, request, record, scratch } = self;
         let timeouts = core.config.timeouts;
-        let sent_at = Instant::now();
         let ended = {
             let Client { stream, deadline, .. } = &mut *client;
             let (mut client_reader, mut client_writer) = stream.split();
@@ -133,41 +136,39 @@ impl Attempt<'_> {
             let patience = Patience { read: timeouts.request_body, write: timeouts.upstream };
             let uploading = pin!(upload.run(body, &mut client_reader, &mut writer, patience));
             let mut background = Background { upload: uploading, over: false };
-            let head_read = read_final_head(core, request, scratch, &upload, &mut reader, &mut client_writer, deadline);
-            let head_len = background.alongside(head_read).await.map_err(|e| upload_error(&e))??;
-            record.upstream_time = Some(sent_at.elapsed());
+            let answer = AnswerHead { core, request, scratch, record, upload: &upload, deadline };
+            let head_read = answer.read(&mut reader, &mut client_writer);
+            let head_len = background.alongside(head_read).await.map_err(|e| ProxyError::of_upload(&e))??;
             if scratch.response_head.status == 101 {
                 Ended::Switched { head_len }
             } else {
                 let delivery = delivery(core, request, scratch, record, &upload);
+                if delivery.framing == Framing::UntilClose {
+                    set_end(client_writer.as_ref(), End::Reset);
+                }
                 let down = Down { core, scratch, record, delivery, head_len };
                 let relayed = background.alongside(down.run(&mut reader, &mut client_writer, deadline)).await;
-                let relayed = relayed.map_err(|error| upload_error(&error)).flatten();
+                let relayed = relayed.map_err(|error| ProxyError::of_upload(&error)).flatten();
                 record.leftover = upload.leftover.take();
-                record.upstream_time = Some(sent_at.elapsed());
-                Ended::Answered { relayed, upload: upload.state.get(), delivery }
+                Ended::Answered { relayed, upload: upload.state.get() }
             }
         };
-        record.bytes_received = body.sent;
+        record.bytes_received = body.moved;
         match ended {
             Ended::Switched { head_len } => upgrade::run(core, client, connection, scratch, record, head_len).await,
-            Ended::Answered { relayed: Err(error), delivery, .. } => {
-                if delivery.framing == Framing::UntilClose {
-                    // The connection's end would pass for the body's: only a reset says that it was cut.
-                    let _ = socket2::SockRef::from(&client.stream).set_linger(Some(std::time::Duration::ZERO));
-                }
-                Err(error)
-            }
-            Ended::Answered { relayed: Ok(tail), upload, .. } => {
+            Ended::Answered { relayed: Err(error), .. } => Err(error),
+            Ended::Answered { relayed: Ok(tail), upload } => {
+                set_end(&client.stream, End::Proper);
                 let answer = &scratch.response_head;
                 let reusable = answer.connection.persists(answer.version) && tail == Tail::Clean;
                 if reusable && upload == UploadState::Done {
                     connection.reused = true;
                     state.pool.put(connection);
                 }
+                record.body_read = upload == UploadState::Done && record.leftover.is_empty();
                 record.keep_alive &= upload == UploadState::Done;
                 let consumed = record.consumed;
-                Ok(finish(record, consumed))
+                Ok(finish(record, consumed, scratch.inbound.len()))
             }
         }
     }
@@ -176,7 +177,23 @@ impl Attempt<'_> {
 /// How an attempt ended.
 enum Ended {
     Switched { head_len: usize },
-    Answered { relayed: Result<Tail, ProxyError>, upload: UploadState, delivery: Delivery },
+    Answered { relayed: Result<Tail, ProxyError>, upload: UploadState },
+}
+
+/// How the close of a client's connection will look to it.
+enum End {
+    Proper,
+    /// Where the connection's end is the body's, only a reset says that it was cut, whatever cuts it.
+    Reset,
+}
+
+fn set_end(stream: &TcpStream, end: End) {
+    let linger = match end {
+        End::Proper => None,
+        End::Reset => Some(Duration::ZERO),
+    };
+    // On a socket that is broken already it makes no difference.
+    let _ = SockRef::from(stream).set_linger(linger);
 }
 
 /// What follows a relayed answer on the endpoint's connection.
@@ -215,19 +232,25 @@ impl Down<'_> {
         let mut body = Body::new(framing, sink, None);
         let at_hand = response.get_mut(head_len..).unwrap_or_default();
         let taken = body.absorb(at_hand, reply);
-        let extra = taken.as_ref().is_ok_and(|taken| *taken < at_hand.len());
+        let mut extra = taken.as_ref().is_ok_and(|taken| *taken < at_hand.len());
         record.answered = true;
         let patience = Patience { read: patience, write: patience };
         let relayed = async {
             write_all(client_writer, reply, patience.write, deadline).await?;
             taken?;
-            body.relay(reader, client_writer, response, patience, deadline).await
+            response.clear();
+            body.relay(reader, client_writer, response, patience, deadline).await?;
+            extra |= !response.is_empty();
+            Ok(())
         };
-        let relayed = relayed.await;
-        record.bytes_sent = body.sent;
-        relayed.map_err(|error| down_error(&error))?;
+        let relayed: Result<(), BodyError> = relayed.await;
+        record.bytes_sent = body.moved;
+        relayed.map_err(|error| ProxyError::of_download(&error))?;
+        // A body that was announced and must not come (HEAD, 304, 204) may come all the same, as the next answer.
+        let announced =
+            framing == Framing::None && !matches!(response_head.framing, Framing::Length(0) | Framing::UntilClose);
         let ended = framing == Framing::UntilClose;
-        Ok(if extra || ended { Tail::Spoilt } else { Tail::Clean })
+        Ok(if extra || announced || ended { Tail::Spoilt } else { Tail::Clean })
     }
 }
 
@@ -247,172 +270,3 @@ fn delivery(core: &Core, request: &Request, scratch: &Scratch, record: &Record, 
         && !core.clients.is_stopping();
     Delivery { framing, keep_alive }
 }
-
-/// Reads up to the final response head, passing interim ones on; says how long it is.
-async fn read_final_head(
-    core: &Core,
-    request: &Request,
-    scratch: &mut Scratch,
-    upload: &Upload,
-    reader: &mut ReadHalf<'_>,
-    client_writer: &mut WriteHalf<'_>,
-    deadline: &mut Deadline,
-) -> Result<usize, ProxyError> {
-    let limits = &core.config.limits;
-    let Scratch { response, response_head, head, reply, .. } = scratch;
-    let mut interim_bytes = 0;
-    loop {
-        let head_len = read_response_head(core, response, upload, reader, deadline).await?;
-        let bytes = response.get(..head_len).unwrap_or_default();
-        response_head.parse(bytes, limits.request_headers).map_err(BadResponse::from)?;
-        match response_head.status {
-            101 if request.upgrade.is_none() => return Err(BadResponse::UnaskedUpgrade.into()),
-            101 | 200.. => return Ok(head_len),
-            _ => {}
-        }
-        interim_bytes += head_len;
-        if interim_bytes > limits.response_head_bytes {
-            return Err(BadResponse::HeadTooLarge.into());
-        }
-        if head.version == Version::Http11 {
-            write_interim(response_head, bytes, reply);
-            write_all(client_writer, reply, core.config.timeouts.upstream, deadline)
-                .await
-                .map_err(|error| down_error(&error))?;
-        }
-        response.drain(..head_len);
-    }
-}
-
-fn write_interim(head: &ResponseHead, bytes: &[u8], out: &mut Vec<u8>) {
-    out.clear();
-    encode::status_line(out, head.status, head.reason.of_bytes(bytes));
-    headers::write_response_fields(head, bytes, out);
-    out.extend_from_slice(b"\r\n");
-}
-
-async fn read_response_head(
-    core: &Core,
-    response: &mut Vec<u8>,
-    upload: &Upload,
-    reader: &mut ReadHalf<'_>,
-    deadline: &mut Deadline,
-) -> Result<usize, ProxyError> {
-    let mut scanner = HeadScanner::default();
-    response.reserve(FIRST_READ);
-    loop {
-        if let Some(head_len) = scanner.scan(response).map_err(BadResponse::from)? {
-            return Ok(head_len);
-        }
-        if response.len() >= core.config.limits.response_head_bytes {
-            return Err(BadResponse::HeadTooLarge.into());
-        }
-        let at = Instant::now() + core.config.timeouts.upstream;
-        match deadline.until(at, reader.read_buf(response)).await {
-            Err(_) if upload.state.get() == UploadState::Running => {}
-            Err(_) => return Err(ProxyError::UpstreamTimeout),
-            Ok(Ok(0)) => return Err(ProxyError::UpstreamClosed),
-            Ok(Ok(_)) => {}
-            Ok(Err(_)) => return Err(ProxyError::UpstreamReset),
-        }
-    }
-}
-
-/// The request's body on its way up, and after it the watch for a client that goes away.
-struct Upload {
-    state: Cell<UploadState>,
-    leftover: RefCell<Vec<u8>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum UploadState {
-    Running,
-    Done,
-    /// The endpoint takes no more; it may still answer.
-    Refused,
-}
-
-impl Upload {
-    fn new(state: UploadState) -> Self {
-        Self { state: Cell::new(state), leftover: RefCell::default() }
-    }
-
-    async fn run(
-        &self,
-        body: &mut Body,
-        reader: &mut ReadHalf<'_>,
-        writer: &mut WriteHalf<'_>,
-        patience: Patience,
-    ) -> Result<(), BodyError> {
-        if self.state.get() == UploadState::Running {
-            let mut buffer = Vec::new();
-            match body.relay(reader, writer, &mut buffer, patience, &mut Deadline::new()).await {
-                Ok(()) => self.state.set(UploadState::Done),
-                Err(BodyError::WriteFailed | BodyError::WriteTimeout) => self.state.set(UploadState::Refused),
-                Err(error) => return Err(error),
-            }
-            if !buffer.is_empty() {
-                *self.leftover.borrow_mut() = buffer;
-                return Ok(());
-            }
-        }
-        if self.state.get() == UploadState::Refused {
-            return Ok(());
-        }
-        // A client that only ends its own side still waits for the answer; one that resets does not.
-        let mut byte = [0];
-        match poll_fn(|context| reader.as_ref().poll_peek(context, &mut ReadBuf::new(&mut byte))).await {
-            Ok(_) => Ok(()),
-            Err(_) => Err(BodyError::ReadCut),
-        }
-    }
-}
-
-/// The upload beside whatever else is done.
-struct Background<'a, F> {
-    upload: Pin<&'a mut F>,
-    over: bool,
-}
-
-impl<F: Future<Output = Result<(), BodyError>>> Background<'_, F> {
-    /// Runs `main` to its end while the upload goes on; an upload that fails ends both.
-    async fn alongside<T>(&mut self, main: impl Future<Output = T>) -> Result<T, BodyError> {
-        let mut main = pin!(main);
-        poll_fn(|context| {
-            if let Poll::Ready(output) = main.as_mut().poll(context) {
-                return Poll::Ready(Ok(output));
-            }
-            if !self.over
-                && let Poll::Ready(ended) = self.upload.as_mut().poll(context)
-            {
-                self.over = true;
-                if let Err(error) = ended {
-                    return Poll::Ready(Err(error));
-                }
-            }
-            Poll::Pending
-        })
-        .await
-    }
-}
-
-fn upload_error(error: &BodyError) -> ProxyError {
-    match error {
-        BodyError::ReadCut => ProxyError::ClientClosed,
-        BodyError::ReadTimeout => ProxyError::ClientBodyTimeout,
-        BodyError::Malformed(malformed) => BadRequest::Body(*malformed).into(),
-        BodyError::OverLimit => BadRequest::BodyTooLarge.into(),
-        BodyError::WriteFailed | BodyError::WriteTimeout => ProxyError::UpstreamReset,
-    }
-}
-
-fn down_error(error: &BodyError) -> ProxyError {
-    match error {
-        BodyError::WriteFailed => ProxyError::ClientClosed,
-        BodyError::WriteTimeout => ProxyError::ClientWriteTimeout,
-        BodyError::ReadTimeout => ProxyError::UpstreamTimeout,
-        BodyError::ReadCut | BodyError::Malformed(_) | BodyError::OverLimit => ProxyError::BodyCut,
-    }
-}
-
-const FIRST_READ: usize = 4 * 1024;

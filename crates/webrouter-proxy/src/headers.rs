@@ -1,14 +1,14 @@
 //! The heads we send: the request's to an endpoint, the response's to the client. Pure.
 
 use std::io::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use webrouter_routing::path::encode as encode_path;
 use webrouter_routing::route::Route;
 
 use crate::http1::encode::{self, Named, field, number_field};
-use crate::http1::field::{Field, Known};
+use crate::http1::field::{Field, Known, list_elements};
 use crate::http1::head::{Framing, RequestHead, ResponseHead, Version};
 use crate::request::{Request, Target};
 
@@ -50,19 +50,31 @@ impl Origin {
         let claims = |known| move |field: &&Field| field.known == known;
         let chain = head.fields.iter().rev().filter(claims(Known::XForwardedFor));
         for element in chain.flat_map(|field| field.value.of_bytes(bytes).rsplit(|&byte| byte == b',')) {
-            let text = std::str::from_utf8(element.trim_ascii()).unwrap_or_default();
-            let Ok(address) = text.parse::<IpAddr>() else { break };
+            let Some(address) = address(element.trim_ascii()) else { break };
             origin.client = address;
             if !is_trusted(address) {
                 break;
             }
         }
-        match head.field(Known::XForwardedProto).map(|span| span.of_bytes(bytes)) {
-            Some(proto) if proto.eq_ignore_ascii_case(b"https") => origin.scheme = Scheme::Https,
-            _ => {}
+        if nearest(head, bytes, Known::XForwardedProto).is_some_and(|proto| proto.eq_ignore_ascii_case(b"https")) {
+            origin.scheme = Scheme::Https;
         }
         origin
     }
+}
+
+/// The last element of the last field of a name: what the nearest proxy said.
+fn nearest<'a>(head: &RequestHead, bytes: &'a [u8], known: Known) -> Option<&'a [u8]> {
+    let last = head.fields.iter().rfind(|field| field.known == known)?;
+    list_elements(last.value.of_bytes(bytes)).last()
+}
+
+/// An element of `X-Forwarded-For`: an address, with a port or without.
+fn address(element: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(element).ok()?;
+    let address = text.parse().or_else(|_| text.parse().map(|with_port: SocketAddr| with_port.ip()));
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    address.ok().or_else(bracketed).map(|address: IpAddr| address.to_canonical())
 }
 
 /// A 128-bit trace identity: the client's when it sent a well-formed one, else made.
@@ -124,10 +136,11 @@ impl Outgoing<'_> {
         write_target(&request.target, bytes, self.normal_path, route, out);
         out.extend_from_slice(b" HTTP/1.1\r\n");
         field(out, b"Host", request.host.as_str().as_bytes());
-        let named = Named::new(bytes, &head.fields, head.connection.names_fields);
+        let named = Named::new(bytes, &head.fields, head.connection.named_fields > 0);
         let mut traced = false;
         for received in &head.fields {
-            if is_replaced(received.known) || named.contains(received.name) {
+            let name = received.name.of_bytes(bytes);
+            if is_replaced(received.known) || named.contains(received.name) || !self.may_claim(name) {
                 continue;
             }
             let value = received.value.of_bytes(bytes);
@@ -136,7 +149,7 @@ impl Outgoing<'_> {
                 Known::Traceparent => traced = true,
                 _ => {}
             }
-            field(out, received.name.of_bytes(bytes), value);
+            field(out, name, value);
         }
         self.write_ours(out);
         if !traced {
@@ -159,6 +172,21 @@ impl Outgoing<'_> {
             field(out, b"Upgrade", protocol.of_bytes(bytes));
         }
         out.extend_from_slice(b"\r\n");
+    }
+
+    /// Other fields that speak of the client's side (RFC 7239 and its forerunners) count from trusted peers only;
+    /// `Proxy` would become a variable of a CGI app from nobody (CVE-2016-5385).
+    fn may_claim(&self, name: &[u8]) -> bool {
+        let begins = |prefix: &[u8]| {
+            let folds = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a == b'_' && *b == b'-');
+            name.len() >= prefix.len() && name.iter().zip(prefix).all(folds)
+        };
+        match name.first() {
+            Some(b'p' | b'P') => !name.eq_ignore_ascii_case(b"proxy"),
+            Some(b'x' | b'X') => self.origin.trusted || !begins(b"x-forwarded-"),
+            Some(b'f' | b'F') => self.origin.trusted || !name.eq_ignore_ascii_case(b"forwarded"),
+            _ => true,
+        }
     }
 
     /// A request that said `Content-Length: 0` keeps it: for a POST it is expected (RFC 9110 §8.6).
@@ -184,8 +212,7 @@ impl Outgoing<'_> {
         out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
         out.extend_from_slice(origin.scheme.as_str().as_bytes());
         out.extend_from_slice(b"\r\n");
-        let claimed = head.field(Known::XForwardedHost).map(|span| span.of_bytes(bytes));
-        let host = claimed.filter(|value| origin.trusted && !value.is_empty());
+        let host = nearest(head, bytes, Known::XForwardedHost).filter(|_| origin.trusted);
         field(out, b"X-Forwarded-Host", host.unwrap_or(head.host.of_bytes(bytes)));
         for name in [&b"X-Original-URI: "[..], b"REQUEST_URI: "] {
             out.extend_from_slice(name);
@@ -275,7 +302,7 @@ pub(crate) fn write_response(
 
 /// Writes the end-to-end fields of a response.
 pub(crate) fn write_response_fields(head: &ResponseHead, bytes: &[u8], out: &mut Vec<u8>) {
-    let named = Named::new(bytes, &head.fields, head.connection.names_fields);
+    let named = Named::new(bytes, &head.fields, head.connection.named_fields > 0);
     for received in &head.fields {
         let ours = received.known.is_hop_by_hop() || received.known == Known::ContentLength;
         if !ours && !named.contains(received.name) {

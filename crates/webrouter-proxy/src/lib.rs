@@ -9,6 +9,8 @@
 //! One thread per core, each with its own listeners, pools and buffers; all they share is the pointer to the snapshot.
 //! The request path waits for no discovery, no admin, no disk.
 
+mod answer;
+mod basic_auth;
 mod body;
 mod clients;
 mod config;
@@ -26,6 +28,7 @@ mod response;
 mod server;
 mod splice;
 mod upgrade;
+mod upload;
 mod upstream;
 
 pub use config::{Limits, ListenerConfig, ProxyConfig, Scope, Timeouts, UnknownHost};

@@ -9,10 +9,13 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use webrouter_telemetry::metrics::Limit;
 
+use crate::clients::Presence;
 use crate::config::{ListenerConfig, ProxyConfig, Scope};
 use crate::connection;
 use crate::core::Core;
+use crate::deadline::at_once;
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +60,8 @@ pub fn bind(config: &ProxyConfig) -> Result<Listeners, BindError> {
         for core in &mut listeners.per_core {
             let socket = socket(address).map_err(failed)?;
             socket.set_reuse_port(true).and_then(|()| socket.bind(&address.into())).map_err(failed)?;
+            // Accepted sockets inherit it.
+            socket.set_tcp_nodelay(true).map_err(failed)?;
             socket.listen(BACKLOG).map_err(failed)?;
             core.push((socket.into(), listener.scope));
         }
@@ -96,19 +101,28 @@ pub(crate) async fn accept(
         };
         admit(&core, accepted, scope).await;
     }
-    while let Some(accepted) = now_or_never(listener.accept()) {
-        admit(&core, accepted, scope).await;
+    while let Some(Ok(accepted)) = at_once(listener.accept()) {
+        admit(&core, Ok(accepted), scope).await;
     }
 }
 
 async fn admit(core: &Rc<Core>, accepted: io::Result<(tokio::net::TcpStream, SocketAddr)>, scope: Scope) {
     match accepted {
-        Ok((stream, peer)) => {
-            tokio::task::spawn_local(connection::serve(Rc::clone(core), stream, peer, scope));
-        }
+        Ok((stream, peer)) => match Presence::enter(core) {
+            Some(presence) => {
+                tokio::task::spawn_local(connection::serve(Rc::clone(core), presence, stream, peer, scope));
+            }
+            None => {
+                core.metrics.refused(Limit::Connections);
+                tokio::task::spawn_local(connection::refuse(stream));
+            }
+        },
         Err(error) if is_of_one_connection(&error) => {}
         Err(error) => {
-            tracing::error!(%error, "cannot accept connections; raise the limit of open files (ulimit -n)");
+            core.metrics.refused(Limit::FileDescriptors);
+            if core.clients.begins_to_refuse() {
+                tracing::error!(%error, "cannot accept connections; raise the limit of open files (ulimit -n)");
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -117,15 +131,6 @@ async fn admit(core: &Rc<Core>, accepted: io::Result<(tokio::net::TcpStream, Soc
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
-}
-
-/// The output of a future that is ready at once.
-fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match std::pin::pin!(future).poll(&mut context) {
-        std::task::Poll::Ready(output) => Some(output),
-        std::task::Poll::Pending => None,
-    }
 }
 
 const BACKLOG: i32 = 4096;

@@ -133,11 +133,11 @@ async fn run(
             core.log.borrow_mut().flush();
         }
     };
+    let deadline = deadline.unwrap_or_else(Instant::now);
     for acceptor in acceptors {
-        let _ = acceptor.await;
+        let _ = tokio::time::timeout_at(deadline, acceptor).await;
     }
     core.clients.stop();
-    let deadline = deadline.unwrap_or_else(Instant::now);
     while core.clients.open() > 0 && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -10,7 +10,7 @@ use tokio::io::Interest;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
-use crate::body::{BodyError, Patience};
+use crate::body::{BYTES_PER_TURN, BodyError, Patience};
 use crate::deadline::{Deadline, Expired};
 
 /// A pipe with nothing in it; what it may hold bounds what a slow reader leaves in the kernel.
@@ -39,7 +39,7 @@ pub(crate) async fn relay(
     patience: Patience,
     deadline: &mut Deadline,
 ) -> (u64, Result<(), BodyError>) {
-    let mut moved = 0;
+    let (mut moved, mut turn) = (0, 0);
     while moved < left {
         let wanted = usize::try_from(left - moved).unwrap_or(usize::MAX).min(pipe.capacity);
         let taken = match fill(pipe, wanted, reader, patience.read, deadline).await {
@@ -51,6 +51,11 @@ pub(crate) async fn relay(
             return (moved, Err(error));
         }
         moved += taken as u64;
+        turn += taken;
+        if turn >= BYTES_PER_TURN {
+            turn = 0;
+            tokio::task::yield_now().await;
+        }
     }
     (moved, Ok(()))
 }
@@ -111,4 +116,4 @@ async fn empty(
     Ok(())
 }
 
-const PIPE_BYTES: usize = 1024 * 1024;
+const PIPE_BYTES: usize = 256 * 1024;

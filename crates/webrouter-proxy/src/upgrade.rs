@@ -49,6 +49,7 @@ pub(crate) async fn run(
     let (up_bytes, down_bytes) = (Cell::new(0), Cell::new(0));
     let up = Lane { reader: client_reader, writer, activity: &activity, moved: &up_bytes };
     let down = Lane { reader, writer: client_writer, activity: &activity, moved: &down_bytes };
+    record.table = None;
     let mut both = pin!(both(up.run(early), down.run(reply)));
     let patience = core.config.timeouts.upstream;
     while deadline.until(activity.get() + patience, both.as_mut()).await.is_err() {

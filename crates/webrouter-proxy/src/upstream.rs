@@ -62,4 +62,4 @@ impl UpstreamState {
 }
 
 /// Past this, names of mountpoints that came and went are forgotten.
-const MAX_LOGGED: usize = 64;
+const MAX_LOGGED: usize = 1024;

@@ -63,8 +63,7 @@ impl Instance {
     /// Binds everything or nothing, then serves; the table comes when discovery has one.
     pub(crate) async fn start(config: Config) -> anyhow::Result<Self> {
         let started = SystemTime::now();
-        raise_open_files();
-        let proxy_config = build::proxy_config(&config);
+        let proxy_config = build::proxy_config(&config, raise_open_files());
         let listeners = webrouter_proxy::bind(&proxy_config)?;
         let admin_listener = TcpListener::bind(config.admin).await.with_context(|| {
             format!("cannot listen on {} for the admin API; choose another address in [admin] listen", config.admin)
@@ -141,7 +140,7 @@ pub(crate) fn start_logging(level: &str) -> Result<(), LoggingError> {
 }
 
 /// Every connection is a file, and the soft limit is often 1024.
-fn raise_open_files() {
+fn raise_open_files() -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
@@ -150,6 +149,8 @@ fn raise_open_files() {
             warn!(%error, "cannot raise the limit of open files");
         }
     }
+    let in_force = getrlimit(Resource::Nofile).current;
+    in_force.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
 }
 
 const ADMIN_DEADLINE: Duration = Duration::from_secs(5);

@@ -266,8 +266,18 @@ mod tests {
 
     #[test]
     fn what_two_readers_could_read_differently_is_an_error() {
-        for bad in ["\r\n", "x\r\n", "-1\r\n", "+1\r\n", "0x1\r\n", " 5\r\n", "5 \r\n", "5 5\r\n", "5\n", "fffffffffffffffff\r\n"]
-        {
+        for bad in [
+            "\r\n",
+            "x\r\n",
+            "-1\r\n",
+            "+1\r\n",
+            "0x1\r\n",
+            " 5\r\n",
+            "5 \r\n",
+            "5 5\r\n",
+            "5\n",
+            "fffffffffffffffff\r\n",
+        ] {
             check(bad, Err(ChunkError::Size));
         }
         check("5;\n", Err(ChunkError::Extension));

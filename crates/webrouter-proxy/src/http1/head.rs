@@ -145,8 +145,8 @@ pub struct Connection {
     pub keep_alive: bool,
     /// `upgrade`.
     pub upgrade: bool,
-    /// It names fields of its own, which are not to be passed on.
-    pub names_fields: bool,
+    /// How many fields of its own it names, which are not to be passed on.
+    pub named_fields: u8,
 }
 
 impl Connection {
@@ -158,15 +158,18 @@ impl Connection {
         }
     }
 
-    fn learn(&mut self, value: &[u8]) {
+    fn learn(&mut self, value: &[u8]) -> Result<(), HeadError> {
         for token in list_elements(value) {
             match token.len() {
                 5 if token.eq_ignore_ascii_case(b"close") => self.close = true,
                 7 if token.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
                 10 if token.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
-                _ => self.names_fields = true,
+                // Each is looked for in every field: a long list would cost its square.
+                _ if self.named_fields >= MAX_NAMED_FIELDS => return Err(HeadError::Field),
+                _ => self.named_fields += 1,
             }
         }
+        Ok(())
     }
 }
 
@@ -277,7 +280,7 @@ impl Framer {
                     return Err(HeadError::TransferEncoding);
                 }
                 Known::TransferEncoding => self.chunked = true,
-                Known::Connection => connection.learn(value),
+                Known::Connection => connection.learn(value)?,
                 _ => {}
             }
             fields.push(Field { name: Span::of(bytes, header.name.as_bytes()), value: value_span, known });
@@ -348,6 +351,7 @@ fn version(minor: Option<u8>) -> Result<Version, HeadError> {
 }
 
 const STACK_FIELDS: usize = 128;
+const MAX_NAMED_FIELDS: u8 = 32;
 const MAX_LEADING_BYTES: usize = 4;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use webrouter_routing::endpoint::Endpoint;
 use webrouter_routing::route::Upstream;
 use webrouter_telemetry::cause::Cause;
@@ -44,6 +44,7 @@ pub(crate) async fn connection(
 ) -> Result<(UpstreamConnection, u8), ProxyError> {
     let mut failure = None;
     let mut attempts: u8 = 0;
+    let deadline = Instant::now() + core.config.timeouts.connect * CONNECT_TIMES;
     for endpoint in round_robin(state, &upstream.endpoints) {
         attempts = attempts.saturating_add(1);
         if let Some(max_idle) = freshness.max_idle()
@@ -52,10 +53,17 @@ pub(crate) async fn connection(
             core.metrics.upstream_reuses.increment();
             return Ok((connection, attempts));
         }
-        match connect(endpoint, core.config.timeouts.connect).await {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        match connect(endpoint, core.config.timeouts.connect.min(left)).await {
             Ok(stream) => {
                 core.metrics.upstream_connects.increment();
-                return Ok((UpstreamConnection { stream, endpoint, reused: false, counted: Counted::new(&core.metrics) }, attempts));
+                return Ok((
+                    UpstreamConnection { stream, endpoint, reused: false, counted: Counted::new(&core.metrics) },
+                    attempts,
+                ));
             }
             Err(cause) => {
                 core.metrics.upstream_connect_failures.increment();
@@ -81,3 +89,6 @@ async fn connect(endpoint: Endpoint, patience: Duration) -> Result<TcpStream, Ca
     stream.set_nodelay(true).map_err(|_| Cause::ConnectFailed)?;
     Ok(stream)
 }
+
+/// All endpoints together get the time of this many.
+const CONNECT_TIMES: u32 = 2;

@@ -1,10 +1,12 @@
 //! Idle connections to endpoints, one pool per core and upstream; the last one put back is the first taken.
 
 use std::cell::RefCell;
+use std::io;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use webrouter_routing::endpoint::Endpoint;
@@ -45,10 +47,11 @@ struct Idle {
 }
 
 impl Idle {
-    /// Whether nothing has happened to it: no close, no bytes that nobody asked for.
+    /// Whether nothing has happened to it: no close, no bytes that nobody asked for. The kernel is asked, not the
+    /// runtime, which learns of bytes only when it next polls: they would be the next client's answer.
     fn is_quiet(&self) -> bool {
-        let mut context = Context::from_waker(Waker::noop());
-        matches!(self.stream.poll_read_ready(&mut context), Poll::Pending)
+        let peeked = SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 }
 

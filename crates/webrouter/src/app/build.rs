@@ -11,7 +11,9 @@ use webrouter_telemetry::access_log::{AccessLogConfig, Destination, Format};
 
 use crate::config::{self, AccessLogFormat, AccessLogSink, Config, Threads};
 
-pub(super) fn proxy_config(config: &Config) -> ProxyConfig {
+/// `open_files` bounds the connections whatever is configured: without a file left, no endpoint can be reached either.
+pub(super) fn proxy_config(config: &Config, open_files: usize) -> ProxyConfig {
+    let affordable = open_files.saturating_sub(FILES_KEPT).div_euclid(FILES_PER_CONNECTION).max(1);
     let listener = |scope| move |&address: &std::net::SocketAddr| ListenerConfig { address, scope };
     let all = config.listen.http.iter().map(listener(Scope::All));
     let external = config.listen.external_http.iter().map(listener(Scope::External));
@@ -35,7 +37,7 @@ pub(super) fn proxy_config(config: &Config) -> ProxyConfig {
             request_target_bytes: limits.request_target_bytes,
             request_body_bytes: limits.request_body_bytes,
             response_head_bytes: limits.response_head_bytes,
-            connections: limits.connections,
+            connections: Some(limits.connections.unwrap_or(affordable).min(affordable)),
         },
         trusted_proxies: config.trusted_proxies.clone(),
         unknown_host: match config.routing.unknown_host {
@@ -44,6 +46,11 @@ pub(super) fn proxy_config(config: &Config) -> ProxyConfig {
         },
     }
 }
+
+/// The client, its endpoint, and the two ends of a pipe.
+const FILES_PER_CONNECTION: usize = 4;
+/// For the access log, the store, the sources, the admin API.
+const FILES_KEPT: usize = 256;
 
 pub(super) fn access_log_config(config: &Config) -> AccessLogConfig {
     AccessLogConfig {

@@ -1,0 +1,93 @@
+//! The head of an endpoint's answer: interim ones pass through, the final one is kept.
+
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::Instant;
+
+use crate::body::write_all;
+use crate::core::Core;
+use crate::deadline::Deadline;
+use crate::error::{BadResponse, ProxyError};
+use crate::exchange::{Record, Scratch};
+use crate::headers;
+use crate::http1::encode;
+use crate::http1::head::{HeadScanner, ResponseHead, Version};
+use crate::request::Request;
+use crate::upload::{Upload, UploadState};
+
+/// What reading a head takes.
+pub(crate) struct AnswerHead<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) request: &'a Request,
+    pub(crate) scratch: &'a mut Scratch,
+    pub(crate) record: &'a mut Record,
+    pub(crate) upload: &'a Upload,
+    pub(crate) deadline: &'a mut Deadline,
+}
+
+impl AnswerHead<'_> {
+    /// Reads up to the final head, passing interim ones on; says how long it is.
+    pub(crate) async fn read(
+        mut self,
+        reader: &mut ReadHalf<'_>,
+        client_writer: &mut WriteHalf<'_>,
+    ) -> Result<usize, ProxyError> {
+        let limits = &self.core.config.limits;
+        let mut interim_bytes = 0;
+        loop {
+            let head_len = self.read_one(reader).await?;
+            let Scratch { response, response_head, head, reply, .. } = &mut *self.scratch;
+            let bytes = response.get(..head_len).unwrap_or_default();
+            response_head.parse(bytes, limits.request_headers).map_err(BadResponse::from)?;
+            match response_head.status {
+                101 if self.request.upgrade.is_none() => return Err(BadResponse::UnaskedUpgrade.into()),
+                101 | 200.. => return Ok(head_len),
+                _ => {}
+            }
+            interim_bytes += head_len;
+            if interim_bytes > limits.response_head_bytes {
+                return Err(BadResponse::HeadTooLarge.into());
+            }
+            self.record.interim = true;
+            if head.version == Version::Http11 {
+                write_interim(response_head, bytes, reply);
+                write_all(client_writer, reply, self.core.config.timeouts.upstream, self.deadline)
+                    .await
+                    .map_err(|error| ProxyError::of_download(&error))?;
+            }
+            response.drain(..head_len);
+        }
+    }
+
+    /// Reads until a head is whole. While the request's body goes up, its own time-outs count.
+    async fn read_one(&mut self, reader: &mut ReadHalf<'_>) -> Result<usize, ProxyError> {
+        let response = &mut self.scratch.response;
+        let mut scanner = HeadScanner::default();
+        response.reserve(FIRST_READ);
+        loop {
+            if let Some(head_len) = scanner.scan(response).map_err(BadResponse::from)? {
+                return Ok(head_len);
+            }
+            if response.len() >= self.core.config.limits.response_head_bytes {
+                return Err(BadResponse::HeadTooLarge.into());
+            }
+            let at = Instant::now() + self.core.config.timeouts.upstream;
+            match self.deadline.until(at, reader.read_buf(response)).await {
+                Err(_) if self.upload.state.get() == UploadState::Running => {}
+                Err(_) => return Err(ProxyError::UpstreamTimeout),
+                Ok(Ok(0)) => return Err(ProxyError::UpstreamClosed),
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => return Err(ProxyError::UpstreamReset),
+            }
+        }
+    }
+}
+
+fn write_interim(head: &ResponseHead, bytes: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    encode::status_line(out, head.status, head.reason.of_bytes(bytes));
+    headers::write_response_fields(head, bytes, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+const FIRST_READ: usize = 4 * 1024;
