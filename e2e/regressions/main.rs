@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use webrouter_testkit::{HttpOrigin, Lainlet, Router, eventually};
+use webrouter_testkit::{Client, HttpOrigin, Lainlet, Origin, Router, Step, eventually};
 
 /// A real lainlet dies of one byte on a watch connection; the router must never be the one that sends it.
 #[test]
@@ -20,4 +20,95 @@ fn nothing_is_written_on_a_watch_not_even_when_stopping() {
         router.wait_ready();
     }
     assert_eq!(lainlet.crashes(), Vec::<String>::new());
+}
+
+/// One app at `a.test`, served by `origin`.
+fn router_before(origin: &Origin) -> Router {
+    let apps = format!("[apps.\"a.web.web\"]\nmountpoint = [\"a.test\"]\nendpoints = [\"{}\"]\n", origin.addr());
+    let router = Router::builder(env!("CARGO_BIN_EXE_webrouter")).apps(&apps).start();
+    router.wait_ready();
+    router
+}
+
+const EVIL: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+
+/// An endpoint that sends a second answer behind its first one handed it to whoever used the connection next.
+#[test]
+fn a_surplus_answer_reaches_nobody() {
+    let good = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood".to_vec();
+    // In a piece of its own, so that it can arrive when the first answer has been passed on.
+    let origin = Origin::start(vec![Step::ReadHead, Step::Write(good), Step::Write(EVIL.to_vec())]);
+    let router = router_before(&origin);
+    for _ in 0..200 {
+        let answer = Client::connect(router.http()).get("a.test", "/").expect("an answer");
+        assert_eq!((answer.status, answer.text().as_str()), (200, "good"));
+    }
+}
+
+/// What a body's last read brought too many was dropped, and the connection used on from the middle of it.
+#[test]
+fn bytes_behind_a_streamed_body_end_its_connection() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel".to_vec();
+    let rest = [b"lo".as_slice(), EVIL].concat();
+    let origin = Origin::start(vec![Step::ReadHead, Step::Write(head), Step::Write(rest)]);
+    let router = router_before(&origin);
+    for _ in 0..100 {
+        let answer = Client::connect(router.http()).get("a.test", "/").expect("an answer");
+        assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+    }
+}
+
+/// The body that some apps send to HEAD became the answer to the GET behind it.
+#[test]
+fn a_body_sent_to_head_is_no_answer_to_the_next_request() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 45\r\n\r\n".to_vec();
+    let good = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood".to_vec();
+    let origin = Origin::start(Step::answer(&good));
+    let router = router_before(&origin);
+    for _ in 0..50 {
+        origin.push(vec![Step::ReadHead, Step::Write(head.clone()), Step::Write(EVIL.to_vec())]);
+        let mut client = Client::connect(router.http());
+        client.send(
+            b"HEAD / HTTP/1.1\r\nHost: a.test\r\n\r\nGET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n",
+        );
+        client.read_to_end(Duration::from_secs(5));
+        let seen = String::from_utf8_lossy(client.received()).into_owned();
+        assert!(seen.ends_with("\r\n\r\ngood"), "{seen}");
+        assert!(!seen.contains("evil"), "{seen}");
+    }
+}
+
+/// A request was sent again although the endpoint had begun to process it, as its 103 shows.
+#[test]
+fn nothing_is_sent_twice_after_an_interim_answer() {
+    let origin = Origin::start(Step::answer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+    let router = Router::builder(env!("CARGO_BIN_EXE_webrouter"))
+        .section("[engine]\nthreads = 1")
+        .apps(&format!("[apps.\"a.web.web\"]\nmountpoint = [\"a.test\"]\nendpoints = [\"{}\"]\n", origin.addr()))
+        .start();
+    router.wait_ready();
+    let mut client = Client::connect(router.http());
+    assert_eq!(client.get("a.test", "/first").map(|answer| answer.status), Ok(200), "its connection is kept");
+    origin.push(vec![Step::ReadHead, Step::Write(b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec()), Step::Close]);
+    client.send(b"DELETE /once HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    let answer = client.read_until(b"502 Bad Gateway", Duration::from_secs(5));
+    assert!(answer.is_ok(), "{answer:?}");
+    let sent = origin.exchanges().iter().filter(|exchange| exchange.bytes.starts_with(b"DELETE")).count();
+    assert_eq!(sent, 1);
+}
+
+/// A client that ends only its own side still gets the answers to what it asked.
+#[test]
+fn a_half_closed_client_is_answered() {
+    let origin = HttpOrigin::start("x");
+    let apps = format!("[apps.\"a.web.web\"]\nmountpoint = [\"a.test\"]\nendpoints = [\"{}\"]\n", origin.addr());
+    let router = Router::builder(env!("CARGO_BIN_EXE_webrouter")).apps(&apps).start();
+    router.wait_ready();
+    let mut client = Client::connect(router.http());
+    client.send(b"GET /hold HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    client.half_close();
+    eventually(Duration::from_secs(5), "the request is in flight", || origin.holding() == 1);
+    origin.release();
+    client.read_to_end(Duration::from_secs(5));
+    assert!(client.received().starts_with(b"HTTP/1.1 200 "), "{:?}", String::from_utf8_lossy(client.received()));
 }
