@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
-use crate::deadline::{Deadline, Expired};
+use crate::deadline::{Deadline, Expired, at_once};
 use crate::http1::body::{ChunkDecoder, ChunkError, ChunkSize, encode_end};
 use crate::http1::head::Framing;
 use crate::splice::{self, Pipe};
@@ -222,7 +222,12 @@ pub(crate) async fn write_all(
     deadline: &mut Deadline,
 ) -> Result<(), BodyError> {
     while !bytes.is_empty() {
-        match deadline.until(Instant::now() + patience, writer.write(bytes)).await {
+        // A write that need not wait needs no clock.
+        let written = match at_once(writer.write(bytes)) {
+            Some(written) => Ok(written),
+            None => deadline.until(Instant::now() + patience, writer.write(bytes)).await,
+        };
+        match written {
             Err(Expired) => return Err(BodyError::WriteTimeout),
             Ok(Ok(0)) | Ok(Err(_)) => return Err(BodyError::WriteFailed),
             Ok(Ok(written)) => bytes = bytes.get(written..).unwrap_or_default(),

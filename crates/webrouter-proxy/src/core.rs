@@ -5,10 +5,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, Cache};
-use tokio::time::Instant;
 use webrouter_routing::route::{Upstream, UpstreamId};
 use webrouter_routing::snapshot::{Generation, Snapshot};
 use webrouter_telemetry::access_log::{AccessLog, CoreLog};
@@ -35,7 +34,8 @@ pub(crate) struct Core {
     #[expect(clippy::vec_box, reason = "they move in and out once a request")]
     scratches: RefCell<Vec<Box<Scratch>>>,
     random: RefCell<fastrand::Rng>,
-    date: RefCell<(Option<Instant>, Vec<u8>)>,
+    /// The HTTP date (RFC 9110 §5.6.7), made anew with every tick.
+    pub(crate) date: RefCell<String>,
 }
 
 /// The shared pointer, cached, and the table it led to when last asked.
@@ -65,7 +65,7 @@ impl Core {
             swept: Cell::default(),
             scratches: RefCell::default(),
             random: RefCell::new(fastrand::Rng::new()),
-            date: RefCell::default(),
+            date: RefCell::new(httpdate::fmt_http_date(SystemTime::now())),
         }
     }
 
@@ -106,14 +106,10 @@ impl Core {
         }
     }
 
-    /// Lets the current HTTP date (RFC 9110 §5.6.7) be read; it is made once a second.
-    pub(crate) fn with_date<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
-        let (made, text) = &mut *self.date.borrow_mut();
-        if made.is_none_or(|made| made.elapsed() >= Duration::from_secs(1)) {
-            *made = Some(Instant::now());
-            *text = httpdate::fmt_http_date(SystemTime::now()).into_bytes();
-        }
-        read(text)
+    /// What has to be done many times a second.
+    pub(crate) fn tick(&self) {
+        *self.date.borrow_mut() = httpdate::fmt_http_date(SystemTime::now());
+        self.log.borrow_mut().flush();
     }
 
     /// What has to be done once a second: idle connections looked after, gone upstreams forgotten, the log flushed.
@@ -130,7 +126,6 @@ impl Core {
         });
         self.metrics.upstream_idle.set(i64::try_from(idle).unwrap_or(i64::MAX));
         self.swept.set(table.generation());
-        self.log.borrow_mut().flush();
     }
 
     /// Whether there is a table whose departed endpoints still have idle connections here.

@@ -257,7 +257,7 @@ async fn add_slash(
     location.extend_from_slice(request.target.query(inbound));
     record.keep_alive &= record.body_read;
     reply.clear();
-    core.with_date(|date| response::write_redirect(record, head, inbound, &location, date, reply));
+    response::write_redirect(record, head, inbound, &location, core.date.borrow().as_bytes(), reply);
     response::send(core, client, reply, record).await?;
     Ok(finish(record, record.head_len, inbound.len()))
 }
@@ -285,7 +285,7 @@ async fn fail(
     let Scratch { inbound, head, reply, .. } = scratch;
     record.keep_alive &= verdict.answer == Answer::Page && record.body_read;
     reply.clear();
-    core.with_date(|date| response::write_page(error, &verdict, record, head, inbound, date, reply));
+    response::write_page(error, &verdict, record, head, inbound, core.date.borrow().as_bytes(), reply);
     match response::send(core, client, reply, record).await {
         Ok(()) => finish(record, record.head_len, inbound.len()),
         Err(_) => Next::Close,

@@ -226,7 +226,8 @@ impl Down<'_> {
         record.status = response_head.status;
         record.keep_alive = delivery.keep_alive;
         reply.clear();
-        core.with_date(|date| headers::write_response(response_head, response, head.version, delivery, date, reply));
+        let version = head.version;
+        headers::write_response(response_head, response, version, delivery, core.date.borrow().as_bytes(), reply);
         let sink = if delivery.framing == Framing::Chunked { Sink::Chunked } else { Sink::Plain };
         let framing = if delivery.framing == Framing::None { Framing::None } else { response_head.framing };
         let mut body = Body::new(framing, sink, None);

@@ -129,9 +129,8 @@ async fn run(
         ticks = ticks.wrapping_add(1);
         if ticks.is_multiple_of(TICKS_PER_HOUSEKEEPING) || core.table_changed() {
             core.housekeep();
-        } else {
-            core.log.borrow_mut().flush();
         }
+        core.tick();
     };
     let deadline = deadline.unwrap_or_else(Instant::now);
     for acceptor in acceptors {

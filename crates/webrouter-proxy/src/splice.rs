@@ -116,4 +116,4 @@ async fn empty(
     Ok(())
 }
 
-const PIPE_BYTES: usize = 256 * 1024;
+const PIPE_BYTES: usize = 512 * 1024;

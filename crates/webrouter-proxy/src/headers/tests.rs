@@ -16,7 +16,7 @@ fn route(mountpoint: &str) -> Arc<Route> {
     let mut contribution = Contribution::empty(SourceName::new("test"));
     contribution.procs.insert(ProcName::parse("demo.web.web").expect("a name"), Arc::new(proc));
     let defaults = Defaults::default();
-    let (snapshot, _) = merge(&Snapshot::empty(&defaults), &[contribution], &defaults);
+    let snapshot = merge(&Snapshot::empty(&defaults), &[contribution], &defaults);
     Arc::clone(snapshot.table().route(&mountpoint).expect("the route"))
 }
 

@@ -44,7 +44,7 @@ pub(crate) async fn connection(
 ) -> Result<(UpstreamConnection, u8), ProxyError> {
     let mut failure = None;
     let mut attempts: u8 = 0;
-    let deadline = Instant::now() + core.config.timeouts.connect * CONNECT_TIMES;
+    let mut deadline = None;
     for endpoint in round_robin(state, &upstream.endpoints) {
         attempts = attempts.saturating_add(1);
         if let Some(max_idle) = freshness.max_idle()
@@ -53,6 +53,8 @@ pub(crate) async fn connection(
             core.metrics.upstream_reuses.increment();
             return Ok((connection, attempts));
         }
+        let all = core.config.timeouts.connect * CONNECT_TIMES;
+        let deadline = *deadline.get_or_insert_with(|| Instant::now() + all);
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;
