@@ -40,7 +40,7 @@ fn is_served(annotation: Annotation, reasons: Vec<webrouter_routing::rejection::
     let name = ProcName::parse("demo.web.web").expect("a name");
     let proc = Proc { claims: Claims::Readable(Arc::new(annotation)), endpoints: Arc::default(), reasons };
     contribution.procs.insert(name, Arc::new(proc));
-    let (snapshot, _) = merge(&Snapshot::empty(&Defaults::default()), &[contribution], &Defaults::default());
+    let snapshot = merge(&Snapshot::empty(&Defaults::default()), &[contribution], &Defaults::default());
     assert_eq!(snapshot.route_count(), mountpoints.len());
     for mountpoint in &mountpoints {
         let below = format!("{}/", mountpoint.path());

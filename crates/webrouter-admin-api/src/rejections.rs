@@ -20,7 +20,7 @@ pub struct Rejection {
     /// The entry.
     pub entry: String,
     /// A stable word: `bad_name`, `unreadable_entry`, `unreadable_annotation`, `bad_mountpoint`, `bad_healthcheck`,
-    /// `bad_endpoint`, `owned`.
+    /// `bad_endpoint`, `too_many_mountpoints`, `more`, `owned`.
     pub kind: String,
     /// What is wrong.
     pub reason: String,

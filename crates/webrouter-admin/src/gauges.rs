@@ -17,7 +17,7 @@ pub(crate) fn set(state: &AdminState) {
         last_apply: status.last_apply,
         ready: state.not_ready_because(&status).is_none(),
     });
-    node.set_rejections(snapshot.rejections().iter().map(|rejection| rejection.reason.kind()));
+    node.set_rejections(snapshot.rejection_counts().map(|(kind, number)| (kind, count(number))));
     node.set_hold(status.hold.is_some());
     for source in &status.sources {
         let connected = source.state == SourceState::Following;

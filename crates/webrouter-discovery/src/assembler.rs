@@ -141,7 +141,7 @@ impl Assembler {
         let dirty = std::mem::take(&mut self.dirty);
         let gates = self.gates.iter_mut().filter(|(source, _)| dirty.contains(*source));
         let passed: Vec<_> = gates.filter_map(|(_, gate)| gate.pass(&in_force, now)).collect();
-        let (next, rejections) = merge(&in_force, &passed, &self.setup.defaults);
+        let next = merge(&in_force, &passed, &self.setup.defaults);
         if next.generation() > in_force.generation() {
             let next = Arc::new(next);
             self.setup.snapshots.store(Arc::clone(&next));
@@ -150,7 +150,7 @@ impl Assembler {
                 generation = next.generation().0,
                 routes = next.route_count(),
                 endpoints = next.endpoint_count(),
-                rejections = rejections.len(),
+                rejections = next.rejection_count(),
                 took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
                 "snapshot published"
             );

@@ -17,7 +17,7 @@ const REQUESTS: usize = 1_000;
 fn lookup(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("lookup");
     for apps in SIZES {
-        let (snapshot, _) =
+        let snapshot =
             merge(&Snapshot::empty(&Defaults::default()), &[cluster::contribution(apps)], &Defaults::default());
         let table = snapshot.table();
         let mut bench = |name: &str, host: fn(usize) -> String, path: fn(usize) -> String, found: bool| {

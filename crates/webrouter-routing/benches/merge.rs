@@ -30,7 +30,7 @@ fn one_app_changed(criterion: &mut Criterion) {
     group.sample_size(20);
     for apps in SIZES {
         let first = cluster::contribution(apps);
-        let (snapshot, _) =
+        let snapshot =
             merge(&Snapshot::empty(&Defaults::default()), std::slice::from_ref(&first), &Defaults::default());
         let changed = |port: u16, mut contribution: webrouter_routing::contribution::Contribution| {
             contribution.procs.insert(cluster::name(apps / 2), Arc::new(cluster::proc(apps / 2, port)));

@@ -11,13 +11,13 @@ fn main() {
     let at_start = resident_kib();
     let contribution = cluster::contribution(apps);
     let with_contribution = resident_kib();
-    let (snapshot, rejections) = merge(&Snapshot::empty(&Defaults::default()), &[contribution], &Defaults::default());
+    let snapshot = merge(&Snapshot::empty(&Defaults::default()), &[contribution], &Defaults::default());
     let with_snapshot = resident_kib();
     println!(
         "{apps} apps, {} routes, {} endpoints, {} rejections",
         snapshot.route_count(),
         snapshot.endpoint_count(),
-        rejections.len()
+        snapshot.rejection_count()
     );
     println!("contribution: {} KiB", with_contribution.saturating_sub(at_start));
     println!("snapshot beside it: {} KiB", with_snapshot.saturating_sub(with_contribution));

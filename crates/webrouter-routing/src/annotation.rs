@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::excerpt::excerpt;
 use crate::mountpoint::Mountpoint;
-use crate::rejection::Reason;
+use crate::rejection::{Reason, Reasons};
 
 /// The wishes of a proc, parsed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,28 +51,36 @@ impl Annotation {
         Ok(Self::from_raw(raw))
     }
 
-    /// Checks each field of a raw annotation.
+    /// Checks each field of a raw annotation; takes at most [`MAX_MOUNTPOINTS`].
     pub fn from_raw(raw: RawAnnotation) -> (Self, Vec<Reason>) {
         let mut annotation = Self { https_only: raw.https_only.unwrap_or(false), ..Self::default() };
-        let mut reasons = Vec::new();
+        let mut reasons = Reasons::default();
         let mut seen = HashSet::new();
+        let mut claimed = 0;
         for text in raw.mountpoint.unwrap_or_default() {
             match Mountpoint::parse(&text) {
                 Ok(mountpoint) => {
-                    if seen.insert(mountpoint.clone()) {
+                    if !seen.insert(mountpoint.clone()) {
+                        continue;
+                    }
+                    claimed += 1;
+                    if claimed <= MAX_MOUNTPOINTS {
                         annotation.mountpoints.push(mountpoint);
                     }
                 }
-                Err(error) => reasons.push(Reason::BadMountpoint { text: excerpt(&text), error }),
+                Err(error) => reasons.note(|| Reason::BadMountpoint { text: excerpt(&text), error }),
             }
+        }
+        if claimed > MAX_MOUNTPOINTS {
+            reasons.note(|| Reason::TooManyMountpoints { claimed, taken: MAX_MOUNTPOINTS });
         }
         match raw.healthcheck.map(|path| path.trim().to_owned()) {
             Some(path) if path.is_empty() => {}
             Some(path) if is_health_path(&path) => annotation.healthcheck = Some(path),
-            Some(path) => reasons.push(Reason::BadHealthcheck(excerpt(&path))),
+            Some(path) => reasons.note(|| Reason::BadHealthcheck(excerpt(&path))),
             None => {}
         }
-        (annotation, reasons)
+        (annotation, reasons.into_vec())
     }
 }
 
@@ -92,6 +100,9 @@ fn told_briefly(error: &serde_json::Error) -> String {
 fn is_health_path(path: &str) -> bool {
     path.starts_with('/') && path.len() <= 2048 && path.bytes().all(|b| b.is_ascii_graphic())
 }
+
+/// How many mountpoints one proc may claim: what is contested costs by the claimants and the claims of each.
+pub const MAX_MOUNTPOINTS: usize = 256;
 
 const MAX_MESSAGE_CHARS: usize = 160;
 
@@ -130,10 +141,18 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_thousand_mountpoints_are_read_at_once() {
+    fn of_a_hundred_thousand_mountpoints_the_first_are_taken() {
         let claims: Vec<String> = (0..100_000).map(|n| format!("\"h{n}.test\"")).collect();
-        let (annotation, _) =
+        let (annotation, reasons) =
             Annotation::parse(&format!("{{\"mountpoint\":[{}]}}", claims.join(","))).expect("readable");
-        assert_eq!(annotation.mountpoints.len(), 100_000);
+        assert_eq!(annotation.mountpoints.len(), MAX_MOUNTPOINTS);
+        assert_eq!(reasons, [Reason::TooManyMountpoints { claimed: 100_000, taken: MAX_MOUNTPOINTS }]);
+    }
+
+    #[test]
+    fn of_many_bad_mountpoints_a_few_are_listed() {
+        let empty = vec!["\"\""; 5000].join(",");
+        let (_, reasons) = Annotation::parse(&format!("{{\"mountpoint\":[{empty}]}}")).expect("readable");
+        assert_eq!((reasons.len(), reasons.last()), (17, Some(&Reason::More(4984))));
     }
 }

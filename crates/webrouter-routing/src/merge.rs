@@ -17,7 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::host::Host;
 use crate::mountpoint::Mountpoint;
 use crate::name::{ProcKey, ProcName};
-use crate::rejection::Rejection;
+use crate::rejection::{OWNED, Reason};
 use crate::route::{Route, Upstream, UpstreamId};
 use crate::snapshot::{Generation, ProcInForce, Snapshot};
 use crate::table::{RouteTable, Subdomains};
@@ -56,6 +56,7 @@ impl Snapshot {
             snapshot.apply(contribution, defaults);
         }
         let mut reordered = BTreeMap::new();
+        let mut concerned = BTreeSet::new();
         for (mountpoint, remembered) in ownership {
             let Some(queue) = snapshot.claims.get(mountpoint) else { continue };
             let claimants: BTreeSet<&ProcKey> = queue.iter().collect();
@@ -64,11 +65,11 @@ impl Snapshot {
             let queue_now: Arc<[ProcKey]> =
                 first.chain(queue.iter().filter(|key| !known.contains(key))).cloned().collect();
             if *queue != queue_now {
+                concerned.extend(queue_now.iter().cloned());
                 snapshot.claims.insert(mountpoint.clone(), queue_now);
                 reordered.insert(mountpoint.clone(), QueueChange::default());
             }
         }
-        let mut concerned = BTreeSet::new();
         snapshot.apply_claims(reordered, &mut concerned);
         snapshot.mark_flaws(&concerned);
         snapshot.generation = generation;
@@ -79,8 +80,8 @@ impl Snapshot {
 /// Merges whole contributions over what is in force, in the order of their sources' names.
 ///
 /// A source that is not among the contributions keeps its last one. When nothing changes, the snapshot is the
-/// previous one with its generation.
-pub fn merge(previous: &Snapshot, contributions: &[Contribution], defaults: &Defaults) -> (Snapshot, Vec<Rejection>) {
+/// previous one with its generation. What is not taken is told by [`Snapshot::rejections`].
+pub fn merge(previous: &Snapshot, contributions: &[Contribution], defaults: &Defaults) -> Snapshot {
     let mut next = previous.clone();
     let mut changed = false;
     for contribution in by_source(contributions) {
@@ -89,8 +90,7 @@ pub fn merge(previous: &Snapshot, contributions: &[Contribution], defaults: &Def
     if changed {
         next.generation = Generation(previous.generation.0 + 1);
     }
-    let rejections = next.rejections();
-    (next, rejections)
+    next
 }
 
 fn by_source(contributions: &[Contribution]) -> Vec<&Contribution> {
@@ -147,7 +147,13 @@ impl Snapshot {
         if same_rest && changes.is_empty() {
             return false;
         }
-        self.contributions.insert(contribution.source.clone(), contribution.clone());
+        let replaced = self.contributions.insert(contribution.source.clone(), contribution.clone());
+        for (_, reason) in replaced.iter().flat_map(|replaced| replaced.unreadable.iter()) {
+            self.rejected.remove(reason.kind(), 1);
+        }
+        for (_, reason) in contribution.unreadable.iter() {
+            self.rejected.add(reason.kind(), 1);
+        }
         let mut touched = Touched::new();
         let mut concerned = BTreeSet::new();
         for (name, proc) in changes {
@@ -173,22 +179,36 @@ impl Snapshot {
                 (last_good.unwrap_or_default(), Some(reason.clone()))
             }
         };
-        if let Some(known) = &known
-            && known.upstream.annotation.mountpoints != annotation.mountpoints
-        {
+        let claimed_before = known.as_ref().map(|known| &known.upstream.annotation.mountpoints);
+        if claimed_before == Some(&annotation.mountpoints) {
+            // It stands in each queue; what it owns may lead to a new upstream.
+            for mountpoint in &annotation.mountpoints {
+                touched.entry(mountpoint.clone()).or_default();
+            }
+        } else {
             let claimed: HashSet<&Mountpoint> = annotation.mountpoints.iter().collect();
-            for mountpoint in known.upstream.annotation.mountpoints.iter().filter(|was| !claimed.contains(was)) {
+            for mountpoint in claimed_before.into_iter().flatten().filter(|was| !claimed.contains(was)) {
                 touched.entry(mountpoint.clone()).or_default().leaving.insert(key.clone());
             }
-        }
-        for mountpoint in &annotation.mountpoints {
-            touched.entry(mountpoint.clone()).or_default().claim(&key);
+            for mountpoint in &annotation.mountpoints {
+                touched.entry(mountpoint.clone()).or_default().claim(&key);
+            }
         }
         self.endpoints -= known.as_ref().map_or(0, |known| known.upstream.endpoints.len());
         self.endpoints += proc.endpoints.len();
         let upstream = self.upstream(&key, known.as_deref(), &proc.endpoints, annotation);
         let in_force = ProcInForce { upstream, quarantine, reasons: proc.reasons.clone() };
+        self.count_reasons(known.as_deref(), Some(&in_force));
         self.procs.insert(key, Arc::new(in_force));
+    }
+
+    fn count_reasons(&mut self, before: Option<&ProcInForce>, after: Option<&ProcInForce>) {
+        let kinds = |proc: &ProcInForce| {
+            let reasons = proc.quarantine.iter().chain(&proc.reasons);
+            reasons.map(Reason::kind).collect::<Vec<_>>()
+        };
+        before.map(kinds).into_iter().flatten().for_each(|kind| self.rejected.remove(kind, 1));
+        after.map(kinds).into_iter().flatten().for_each(|kind| self.rejected.add(kind, 1));
     }
 
     fn upstream(
@@ -217,6 +237,7 @@ impl Snapshot {
 
     fn remove_proc(&mut self, key: &ProcKey, touched: &mut Touched) {
         let Some(known) = self.procs.remove(key) else { return };
+        self.count_reasons(Some(&known), None);
         self.endpoints -= known.upstream.endpoints.len();
         for mountpoint in &known.upstream.annotation.mountpoints {
             touched.entry(mountpoint.clone()).or_default().leaving.insert(key.clone());
@@ -238,12 +259,15 @@ impl Snapshot {
                 }
                 None => self.table.remove(&mountpoint),
             }
-            if before.len() > 1 || queue.len() > 1 {
+            let moved = !Arc::ptr_eq(&queue, &before);
+            if moved && (before.len() > 1 || queue.len() > 1) {
                 concerned.extend(queue.iter().cloned());
+                self.rejected.remove(OWNED, before.len().saturating_sub(1));
+                self.rejected.add(OWNED, queue.len().saturating_sub(1));
             }
             if queue.is_empty() {
                 self.claims.remove(&mountpoint);
-            } else if !Arc::ptr_eq(&queue, &before) {
+            } else if moved {
                 self.claims.insert(mountpoint, queue);
             }
         }

@@ -23,7 +23,7 @@ pub enum MountpointError {
     #[error("{0}")]
     Host(#[from] HostError),
     /// A path that no normalised request path can begin with.
-    #[error("the path `{0}` has an empty, `.` or `..` segment, white space, a control character, `?` or `#`")]
+    #[error("the path `{0}` has an empty, `.` or `..` segment, white space, an invisible character, `?` or `#`")]
     Path(String),
     /// Longer than any request target that would be taken by default.
     #[error("the path is {0} bytes long; at most {MAX_PATH_BYTES} are allowed")]
@@ -44,7 +44,7 @@ impl Mountpoint {
         }
         let bad_segment = |segment: &str| matches!(segment, "" | "." | "..");
         let bad_char = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '?' | '#');
-        if path.contains(bad_char) || path.split('/').skip(1).any(bad_segment) {
+        if path.contains(bad_char) || has_invisible(path) || path.split('/').skip(1).any(bad_segment) {
             return Err(MountpointError::Path(excerpt(path)));
         }
         Ok(Self { host, path: path.into() })
@@ -87,6 +87,14 @@ impl From<Mountpoint> for String {
     }
 }
 
+/// Whether a path has format characters or unassigned ones: it could be taken for another by whoever reads it.
+fn has_invisible(path: &str) -> bool {
+    // The backslashes aside, quotes are told from what is escaped because it cannot be shown. Of a `str`, combining
+    // marks are not escaped as they are of a `char`.
+    let plain = |c: &char| *c != '\\';
+    !path.escape_debug().filter(plain).eq(path.chars().filter(plain))
+}
+
 const MAX_PATH_BYTES: usize = 4096;
 
 #[cfg(test)]
@@ -103,8 +111,13 @@ mod tests {
         check("x.com/demo//", Some(("x.com", "/demo")));
         check("x.com/Demo/v1", Some(("x.com", "/Demo/v1")));
         check("x.com/é", Some(("x.com", "/é")));
+        check("x.com/cafe\u{301}", Some(("x.com", "/cafe\u{301}")));
+        check("x.com/'\"\\", Some(("x.com", "/'\"\\")));
         for bad in ["", "/demo", "x.com/a//b", "x.com/../b", "x.com/a b", "x.com/a?b", "x.com/\u{0}", "x com"] {
             check(bad, None);
+        }
+        for invisible in ['\u{202e}', '\u{200b}', '\u{200d}', '\u{feff}', '\u{2066}', '\u{ad}', '\u{1b}', '\u{e0001}'] {
+            check(&format!("x.com/a{invisible}b"), None);
         }
     }
 }

@@ -54,6 +54,28 @@ pub struct Snapshot {
     pub(crate) certificates: Arc<CertificateMap>,
     pub(crate) next_upstream: u32,
     pub(crate) endpoints: usize,
+    pub(crate) rejected: Counts,
+}
+
+/// How many rejections there are of each kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Counts(BTreeMap<&'static str, usize>);
+
+impl Counts {
+    pub(crate) fn add(&mut self, kind: &'static str, count: usize) {
+        if count > 0 {
+            *self.0.entry(kind).or_default() += count;
+        }
+    }
+
+    pub(crate) fn remove(&mut self, kind: &'static str, count: usize) {
+        if let Some(known) = self.0.get_mut(kind) {
+            *known = known.saturating_sub(count);
+            if *known == 0 {
+                self.0.remove(kind);
+            }
+        }
+    }
 }
 
 impl Snapshot {
@@ -127,7 +149,17 @@ impl Snapshot {
         &self.certificates
     }
 
-    /// Everything that is not taken, and why.
+    /// How many rejections there are; costs nothing, unlike listing them.
+    pub fn rejection_count(&self) -> usize {
+        self.rejected.0.values().sum()
+    }
+
+    /// How many rejections there are of each kind, where there are any.
+    pub fn rejection_counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        self.rejected.0.iter().map(|(kind, count)| (*kind, *count))
+    }
+
+    /// Everything that is not taken, and why: as long as the claims that are contested are many.
     pub fn rejections(&self) -> Vec<Rejection> {
         let unreadable = self.contributions.values().flat_map(|contribution| {
             contribution.unreadable.iter().map(|(entry, reason)| Rejection {

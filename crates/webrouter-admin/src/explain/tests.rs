@@ -24,7 +24,7 @@ fn snapshot() -> Snapshot {
     }
     let domains = vec![Host::parse("lain.local").expect("a host")];
     let defaults = Defaults { domains, ..Defaults::default() };
-    merge(&Snapshot::empty(&defaults), &[contribution], &defaults).0
+    merge(&Snapshot::empty(&defaults), &[contribution], &defaults)
 }
 
 fn asked(url: &str) -> Explain {

@@ -29,7 +29,7 @@ pub(crate) fn status(state: &AdminState) -> Status {
         routes: snapshot.route_count(),
         procs: snapshot.proc_count(),
         endpoints: snapshot.endpoint_count(),
-        rejections: snapshot.rejections().len(),
+        rejections: snapshot.rejection_count(),
         sources: status.sources.iter().map(source).collect(),
         hold: status.hold.map(hold),
         listeners: state.listeners.to_vec(),

@@ -23,7 +23,7 @@ pub(super) fn contribution(apps: &str) -> Contribution {
 }
 
 pub(super) fn in_force(apps: &str) -> Snapshot {
-    merge(&Snapshot::empty(&Defaults::default()), &[contribution(apps)], &Defaults::default()).0
+    merge(&Snapshot::empty(&Defaults::default()), &[contribution(apps)], &Defaults::default())
 }
 
 fn check(before: &str, after: &str, loss: Option<&str>, suspects: &[&str]) {
@@ -34,7 +34,7 @@ fn check(before: &str, after: &str, loss: Option<&str>, suspects: &[&str]) {
     assert_eq!(judgement.loss.as_deref(), loss, "{before} -> {after}");
     let expected: Vec<ProcName> = suspects.iter().map(|key| name(key)).collect();
     assert_eq!(judgement.suspects.into_keys().collect::<Vec<_>>(), expected, "{before} -> {after}");
-    let merged = merge(&snapshot, &[candidate], &Defaults::default()).0;
+    let merged = merge(&snapshot, &[candidate], &Defaults::default());
     assert_eq!(judgement.after, size(&merged, &source), "{before} -> {after}");
 }
 

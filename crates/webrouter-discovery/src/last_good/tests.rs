@@ -28,7 +28,7 @@ fn contribution(apps: &str) -> Contribution {
 }
 
 fn applied(before: &Arc<Snapshot>, contribution: Contribution) -> Arc<Snapshot> {
-    Arc::new(merge(before, &[contribution], &Defaults::default()).0)
+    Arc::new(merge(before, &[contribution], &Defaults::default()))
 }
 
 fn empty() -> Arc<Snapshot> {

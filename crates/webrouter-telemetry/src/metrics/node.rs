@@ -66,11 +66,11 @@ impl NodeMetrics {
         self.with(|state| state.table = table);
     }
 
-    /// The rejections in force, one kind per rejection; a kind that is no longer there becomes 0.
-    pub fn set_rejections(&self, kinds: impl IntoIterator<Item = &'static str>) {
+    /// The rejections in force, by kind; a kind that is no longer there becomes 0.
+    pub fn set_rejections(&self, kinds: impl IntoIterator<Item = (&'static str, u64)>) {
         self.with(|state| {
             state.rejections.values_mut().for_each(|count| *count = 0);
-            kinds.into_iter().for_each(|kind| *state.rejections.entry(kind).or_default() += 1);
+            state.rejections.extend(kinds);
         });
     }
 

@@ -66,8 +66,8 @@ fn the_node_tells_its_state() {
     let node = metrics.node();
     let last_apply = Duration::from_millis(3);
     node.set_table(TableInForce { generation: 4, routes: 3, procs: 2, endpoints: 5, last_apply, ready: true });
-    node.set_rejections(["owned", "owned", "bad_name"]);
-    node.set_rejections(["owned"]);
+    node.set_rejections([("owned", 2), ("bad_name", 1)]);
+    node.set_rejections([("owned", 1)]);
     node.set_hold(true);
     node.set_source("file", SourceHealth { connected: false, last_news: None });
     let last_news = SystemTime::now().checked_sub(Duration::from_secs(60));

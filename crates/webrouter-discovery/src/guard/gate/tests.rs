@@ -27,7 +27,7 @@ impl Scene {
 
     fn pass(&mut self) {
         if let Some(passed) = self.gate.pass(&self.table, self.now) {
-            self.table = merge(&self.table, &[passed], &Defaults::default()).0;
+            self.table = merge(&self.table, &[passed], &Defaults::default());
         }
     }
 
