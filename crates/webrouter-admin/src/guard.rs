@@ -29,17 +29,17 @@ pub(crate) async fn guard(State(state): State<AdminState>, request: Request, nex
     response
 }
 
-/// Probes and scrapes come by whatever name a balancer has for us; they tell no more than a port that is open does.
+/// Probes come by whatever name a balancer has for us; they tell whether to send requests here, nothing about the apps.
 fn refusal(names: &[String], request: &Request) -> Option<(StatusCode, ApiError)> {
     let refused = |status, error: &str, fix: &str| Some((status, ApiError { error: error.into(), fix: fix.into() }));
     let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
     let hosts = request.headers().get_all(HOST).iter().map(HeaderValue::as_bytes);
-    let is_probe = matches!(request.uri().path(), paths::HEALTHZ | paths::READYZ | paths::METRICS);
+    let is_probe = matches!(request.uri().path(), paths::HEALTHZ | paths::READYZ);
     if !is_probe && !hosts.chain(authority).all(|host| is_ours(names, host)) {
         return refused(
             StatusCode::MISDIRECTED_REQUEST,
             "the Host of the request is not a name of this admin API",
-            "ask for it by IP address, as localhost, or by the name in [admin] listen",
+            "ask for it by IP address or as localhost, or add the name to [admin] names",
         );
     }
     if request.headers().get_all(HOST).iter().count() > 1 {

@@ -1,43 +1,40 @@
 //! Connections of the admin listener.
 
+mod places;
+
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::handlers;
 use crate::state::AdminState;
+use places::{Place, Places};
 
 /// Serves the admin API until `shutdown` resolves; then lets answers under way finish for a short time.
 pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Future<Output = ()>) {
     let router = handlers::router(state);
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut places = Places::new(MAX_CONNECTIONS);
     let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
-        let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
         tokio::select! {
             () = &mut shutdown => break,
-            (place, accepted) = accepted => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let (router, stopping) = (router.clone(), stopping.clone());
-                    connections.spawn(async move {
-                        connection(stream, router, stopping).await;
-                        drop(place);
-                    });
+                    let place = places.place();
+                    let task = connection(stream, router.clone(), place.clone(), stopping.clone());
+                    places.take(place, connections.spawn(task));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "admin connection not accepted");
@@ -55,10 +52,15 @@ pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Futu
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Receiver<()>) {
+async fn connection(stream: TcpStream, router: Router, place: Place, mut stopping: watch::Receiver<()>) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request| {
+        place.asked();
+        router.call(request)
+    });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_BUFFER);
-    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let served = builder.serve_connection(TokioIo::new(stream), service);
     let mut served = pin!(served);
     tokio::select! {
         result = &mut served => return log(result),
@@ -79,10 +81,10 @@ fn log(result: hyper::Result<()>) {
     }
 }
 
-/// Beyond them, clients wait in the listener's queue.
+/// Beyond them, the one that has asked nothing for longest is closed.
 const MAX_CONNECTIONS: usize = 64;
 /// For a request head, idle time before it included.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// Bytes of a request head.
 const MAX_BUFFER: usize = 64 << 10;
 /// A connection is closed after the answer it is in by then.

@@ -249,12 +249,26 @@ async fn a_foreign_host_is_refused() {
         ("Host: 127.0.0.1\r\nHost: evil.test\r\n", 421),
         ("Host: 127.0.0.1\r\nHost: 127.0.0.1\r\n", 400),
     ] {
-        let request = format!("GET /healthz HTTP/1.1\r\n{fields}Connection: close\r\n\r\n");
-        assert_eq!(admin.ask(&request).await.0, expected, "{fields}");
+        for path in ["/v1/status", "/metrics", "/"] {
+            let request = format!("GET {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n");
+            let (status, body) = admin.ask(&request).await;
+            assert_eq!(status, expected, "{path} {fields}");
+            assert!(status != 421 || body.contains("[admin] names"), "{body}");
+        }
     }
-    let absolute = "GET http://evil.test/healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    let absolute = "GET http://evil.test/v1/status HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
     assert_eq!(admin.ask(absolute).await.0, 421);
-    assert_eq!(admin.ask("GET /healthz HTTP/1.0\r\n\r\n").await.0, 200);
+    assert_eq!(admin.ask("GET /v1/status HTTP/1.0\r\n\r\n").await.0, 200);
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn probes_are_answered_by_any_name() {
+    let admin = Admin::start().await;
+    for path in ["/healthz", "/readyz"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n");
+        assert_eq!(admin.ask(&request).await.0, 200, "{path}");
+    }
     admin.stop().await;
 }
 
@@ -297,6 +311,44 @@ async fn a_held_update_is_refused() {
     assert!(status == 200 && body.contains("\"action\":\"refuse\""), "{status} {body}");
     let status = admin.json("/v1/status").await;
     assert_eq!((&status["hold"]["applies_at"], &status["routes"]), (&Value::Null, &3.into()));
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn probes_are_answered_beside_many_idle_connections() {
+    let admin = Admin::start().await;
+    let mut idle = Vec::new();
+    for number in 0..200 {
+        let mut stream = TcpStream::connect(admin.address).await.expect("connected");
+        if number % 2 == 0 {
+            stream.write_all(b"GET /hea").await.expect("sent");
+        }
+        idle.push(stream);
+    }
+    let probe = timeout(Duration::from_secs(1), admin.get("/readyz"));
+    assert_eq!(probe.await.expect("an answer in time"), (200, "ready\n".to_owned()));
+    admin.stop().await;
+    drop(idle);
+}
+
+#[tokio::test]
+async fn a_connection_that_asks_outlives_idle_ones() {
+    let admin = Admin::start().await;
+    let mut scraper = TcpStream::connect(admin.address).await.expect("connected");
+    let mut idle = Vec::new();
+    for _ in 0..4 {
+        for _ in 0..40 {
+            idle.push(TcpStream::connect(admin.address).await.expect("connected"));
+        }
+        // Answered after them: they have all been accepted by then.
+        assert_eq!(admin.get("/healthz").await.0, 200);
+        scraper.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("sent");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"alive\n") {
+            let read = timeout(Duration::from_secs(10), scraper.read_buf(&mut answer)).await.expect("in time");
+            assert_ne!(read.expect("read"), 0, "closed");
+        }
+    }
     admin.stop().await;
 }
 
