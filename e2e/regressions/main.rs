@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use webrouter_testkit::{Client, HttpOrigin, Lainlet, Origin, Router, Step, eventually};
+use webrouter_testkit::{Client, HttpOrigin, Lainlet, Origin, Router, Signal, Step, eventually};
 
 /// A real lainlet dies of one byte on a watch connection; the router must never be the one that sends it.
 #[test]
@@ -39,9 +39,11 @@ fn a_surplus_answer_reaches_nobody() {
     // In a piece of its own, so that it can arrive when the first answer has been passed on.
     let origin = Origin::start(vec![Step::ReadHead, Step::Write(good), Step::Write(EVIL.to_vec())]);
     let router = router_before(&origin);
-    for _ in 0..200 {
+    for _ in 0..100 {
         let answer = Client::connect(router.http()).get("a.test", "/").expect("an answer");
         assert_eq!((answer.status, answer.text().as_str()), (200, "good"));
+        // What comes after the next request was sent is that request's answer for all that HTTP/1.1 can tell.
+        eventually(Duration::from_secs(5), "the surplus is there", || origin.exchanges().iter().all(|e| e.finished));
     }
 }
 
@@ -55,6 +57,7 @@ fn bytes_behind_a_streamed_body_end_its_connection() {
     for _ in 0..100 {
         let answer = Client::connect(router.http()).get("a.test", "/").expect("an answer");
         assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+        eventually(Duration::from_secs(5), "the surplus is there", || origin.exchanges().iter().all(|e| e.finished));
     }
 }
 
@@ -111,4 +114,30 @@ fn a_half_closed_client_is_answered() {
     origin.release();
     client.read_to_end(Duration::from_secs(5));
     assert!(client.received().starts_with(b"HTTP/1.1 200 "), "{:?}", String::from_utf8_lossy(client.received()));
+}
+
+/// An endpoint that leads back to the router made thousands of requests of one.
+#[test]
+fn a_request_that_goes_round_in_a_circle_ends() {
+    let router = Router::builder(env!("CARGO_BIN_EXE_webrouter")).apps("").start();
+    router.wait_ready();
+    router
+        .edit_apps(&format!("[apps.\"a.web.web\"]\nmountpoint = [\"a.test\"]\nendpoints = [\"{}\"]\n", router.http()));
+    let mut seen = None;
+    eventually(Duration::from_secs(5), "the circle is closed", || {
+        seen = Client::connect(router.http()).get("a.test", "/").ok();
+        seen.as_ref().is_some_and(|answer| answer.status == 508)
+    });
+}
+
+/// HUP and USR2, which other servers understand as a reload, ended the process at once.
+#[test]
+fn a_reload_signal_changes_nothing_and_quit_stops_in_order() {
+    let mut router = Router::builder(env!("CARGO_BIN_EXE_webrouter")).apps("").start();
+    router.wait_ready();
+    router.signal(Signal::HUP);
+    router.signal(Signal::USR2);
+    eventually(Duration::from_secs(5), "both were heard", || router.output().matches("nothing to reload").count() == 2);
+    router.signal(Signal::QUIT);
+    assert!(router.wait_exit(Duration::from_secs(5)).is_some_and(|exit| exit.success()));
 }

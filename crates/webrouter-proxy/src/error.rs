@@ -69,6 +69,9 @@ pub(crate) enum BadRequest {
     TargetTooLong,
     #[error("the request body is too large")]
     BodyTooLarge,
+    /// RFC 5842 §7.2.
+    #[error("the request has been passed on too often; an endpoint leads back here")]
+    Loop,
 }
 
 /// Why an endpoint's answer cannot be passed on.
@@ -162,6 +165,7 @@ impl BadRequest {
             Self::TargetTooLong => 414,
             Self::BodyTooLarge => 413,
             Self::Method => 405,
+            Self::Loop => 508,
             Self::Expectation => 417,
             Self::Head(_) | Self::Body(_) | Self::Target | Self::Path(_) | Self::Host | Self::AuthorityDisagrees => 400,
         }
@@ -188,6 +192,7 @@ impl BadRequest {
             Self::HeadTooLarge => Cause::HeadTooLarge,
             Self::TargetTooLong => Cause::TargetTooLong,
             Self::BodyTooLarge => Cause::BodyTooLarge,
+            Self::Loop => Cause::Loop,
         }
     }
 }
@@ -214,6 +219,7 @@ pub(crate) fn reason_phrase(status: u16) -> &'static str {
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
+        508 => "Loop Detected",
         505 => "HTTP Version Not Supported",
         _ => "Error",
     }

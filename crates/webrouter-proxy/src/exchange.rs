@@ -163,6 +163,9 @@ async fn serve(
     record.body_read = scratch.head.framing == Framing::None;
     let request = Request::understand(&scratch.head, bytes, &mut scratch.normal_path)?;
     let origin = Origin::of(&scratch.head, bytes, client.peer, &core.config.trusted_proxies);
+    if origin.hops > MAX_HOPS {
+        return Err(BadRequest::Loop.into());
+    }
     record.client = origin.client;
     record.scheme = origin.scheme;
     record.keep_alive = scratch.head.connection.persists(scratch.head.version) && !core.clients.is_stopping();
@@ -376,6 +379,8 @@ fn first_line<'a>(head: &RequestHead, bytes: &'a [u8]) -> &'a [u8] {
     bytes.get(..end.unwrap_or(LONGEST_BAD_LINE.min(bytes.len()))).unwrap_or_default()
 }
 
+/// More proxies than any request passes that does not go round in a circle.
+const MAX_HOPS: usize = 32;
 const FIRST_READ: usize = 4 * 1024;
 const BUFFER_KEPT: usize = 64 * 1024;
 const LONGEST_BAD_LINE: usize = 512;

@@ -21,6 +21,8 @@ pub(crate) struct Origin {
     pub(crate) scheme: Scheme,
     /// Whether the peer's claims count.
     trusted: bool,
+    /// How many trusted proxies passed the request on.
+    pub(crate) hops: usize,
 }
 
 /// How the client speaks to the cluster.
@@ -43,7 +45,7 @@ impl Origin {
     /// Judges the peer's claims.
     pub(crate) fn of(head: &RequestHead, bytes: &[u8], peer: IpAddr, trusted_proxies: &[IpNet]) -> Self {
         let is_trusted = |address: IpAddr| trusted_proxies.iter().any(|net| net.contains(&address));
-        let mut origin = Self { client: peer, scheme: Scheme::Http, trusted: is_trusted(peer) };
+        let mut origin = Self { client: peer, scheme: Scheme::Http, trusted: is_trusted(peer), hops: 0 };
         if !origin.trusted {
             return origin;
         }
@@ -55,6 +57,7 @@ impl Origin {
             if !is_trusted(address) {
                 break;
             }
+            origin.hops += 1;
         }
         if nearest(head, bytes, Known::XForwardedProto).is_some_and(|proto| proto.eq_ignore_ascii_case(b"https")) {
             origin.scheme = Scheme::Https;

@@ -100,6 +100,8 @@ causes! {
     BodyCut = "body_cut",
     /// An upgrade was asked for and could not be completed.
     UpgradeFailed = "upgrade_failed",
+    /// The request went round in a circle: an endpoint leads back to webrouter: 508.
+    Loop = "loop",
     /// A limit of webrouter is reached, for example of connections: 503.
     OverLimit = "over_limit",
     /// webrouter is stopping: 503.

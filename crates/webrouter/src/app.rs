@@ -47,12 +47,16 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> anyhow::Re
     }
     let mut signals = Signals::new()?;
     let instance = Instance::start(config).await?;
-    while signals.next().await == Signal::Reopen {
-        instance.access_log.reopen();
+    loop {
+        match signals.next().await {
+            Signal::Reopen => instance.access_log.reopen(),
+            Signal::Reload => info!("nothing to reload: apps are followed, webrouter.toml is read at start"),
+            Signal::Stop => break,
+        }
     }
     tokio::select! {
         () = instance.stop() => Ok(Verdict::Well),
-        () = signals.stop() => {
+        () = signals.stop_again() => {
             warn!("second signal: unfinished requests are cut");
             std::process::exit(1)
         }
