@@ -10,7 +10,7 @@ help: ## Say what can be made.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: ## Show it all running on loopback; Ctrl-C ends it.
-	@$(CARGO) build --quiet --release --locked -p webrouter
+	@$(CARGO) build --release --locked -p webrouter
 	@exec target/release/webrouter demo
 
 build: ## Build the binary, optimised: target/release/webrouter.
