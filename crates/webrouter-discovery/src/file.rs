@@ -6,6 +6,10 @@
 mod apps;
 mod changes;
 
+use std::collections::HashSet;
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,8 +18,9 @@ use webrouter_routing::annotation::{Annotation, RawAnnotation};
 use webrouter_routing::contribution::{Claims, Contribution, Proc, Settings};
 use webrouter_routing::endpoint::Endpoint;
 use webrouter_routing::name::{ProcName, SourceName};
-use webrouter_routing::rejection::Reason;
+use webrouter_routing::rejection::{Reason, Reasons};
 
+use crate::lainlet::translate::{MAX_CLAIMS, claims_of};
 use crate::source::{Inbox, Problem, SourceHealth, excerpt};
 use crate::status::SourceState;
 use changes::Changes;
@@ -25,7 +30,7 @@ pub use apps::{App, AppChange, AppsError, AppsFile, parse_apps};
 /// Follows a file until the task is aborted.
 pub(crate) async fn follow(path: PathBuf, name: SourceName, health: Arc<SourceHealth>, inbox: Arc<Inbox>) {
     let mut changes = Changes::of(path.clone());
-    let mut view = View::new(name, AppsFile::new(&path));
+    let mut view = View::new(name.clone(), AppsFile::new(&path));
     loop {
         let reading = path.clone();
         // Reading may block, and a large file that is new takes a while to parse.
@@ -38,7 +43,10 @@ pub(crate) async fn follow(path: PathBuf, name: SourceName, health: Arc<SourceHe
             Err(error) => {
                 health.problem(&Problem::new("panic", error));
                 health.enter(SourceState::Failing);
-                return;
+                // What was known is lost with it: the next version of the file is parsed whole.
+                view = View::new(name.clone(), AppsFile::new(&path));
+                changes.next().await;
+                continue;
             }
         };
         view = next;
@@ -68,14 +76,21 @@ fn read(path: &Path) -> Result<String, Problem> {
         }
         _ => Problem::new("io", format!("{}: {error}", path.display())),
     };
-    let size = std::fs::metadata(path).map_err(problem)?.len();
-    if size > MAX_BYTES {
-        return Err(Problem::new(
-            "too_large",
-            format!("{}: {size} bytes, at most {MAX_BYTES} are taken", path.display()),
-        ));
+    // Without NONBLOCK, a pipe in its place would be waited for.
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path).map_err(problem)?;
+    let metadata = file.metadata().map_err(problem)?;
+    if !metadata.is_file() {
+        return Err(Problem::new("not_a_file", format!("{}: it is not a regular file", path.display())));
     }
-    std::fs::read_to_string(path).map_err(problem)
+    let mut text = String::with_capacity(usize::try_from(metadata.len().min(MAX_BYTES)).unwrap_or_default());
+    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text);
+    if metadata.len() > MAX_BYTES || text.len() as u64 > MAX_BYTES {
+        let message = format!("{}: longer than {MAX_BYTES} bytes, no more are taken", path.display());
+        return Err(Problem::new("too_large", message));
+    }
+    read.map_err(problem)?;
+    Ok(text)
 }
 
 /// Whether a text was known.
@@ -91,31 +106,48 @@ struct View {
     file: AppsFile,
     taken: bool,
     procs: OrdMap<ProcName, Arc<Proc>>,
+    /// Mountpoints that the procs claim together.
+    claims: usize,
     bad_names: OrdMap<String, Reason>,
 }
 
 impl View {
     fn new(name: SourceName, file: AppsFile) -> Self {
-        Self { name, file, taken: false, procs: OrdMap::new(), bad_names: OrdMap::new() }
+        Self { name, file, taken: false, procs: OrdMap::new(), claims: 0, bad_names: OrdMap::new() }
     }
 
     fn take(&mut self, text: String) -> Result<Seen, Problem> {
         if self.taken && self.file.text() == text {
-            return Ok(Seen::Known);
+            return self.bounded(Seen::Known);
         }
         let changes = self.file.update(text).map_err(|error| Problem::new("bad_toml", error))?;
         self.taken = true;
         for change in changes {
             match (ProcName::parse(&change.name), change.app) {
-                (Ok(name), Some(app)) => drop(self.procs.insert(name, Arc::new(proc(&app)))),
-                (Ok(name), None) => drop(self.procs.remove(&name)),
+                (Ok(name), Some(app)) => {
+                    let proc = proc(&app);
+                    self.claims += claims_of(&proc);
+                    let known = self.procs.insert(name, Arc::new(proc));
+                    self.claims -= known.map_or(0, |known| claims_of(&known));
+                }
+                (Ok(name), None) => {
+                    let known = self.procs.remove(&name);
+                    self.claims -= known.map_or(0, |known| claims_of(&known));
+                }
                 (Err(error), Some(_)) => {
                     self.bad_names.insert(change.name, Reason::BadName(error.to_string()));
                 }
                 (Err(_), None) => drop(self.bad_names.remove(&change.name)),
             }
         }
-        Ok(Seen::New)
+        self.bounded(Seen::New)
+    }
+
+    fn bounded(&self, seen: Seen) -> Result<Seen, Problem> {
+        match self.claims {
+            0..=MAX_CLAIMS => Ok(seen),
+            claims => Err(Problem::new("too_large", format!("{claims} mountpoints, at most {MAX_CLAIMS} are taken"))),
+        }
     }
 
     fn contribution(&self) -> Contribution {
@@ -130,20 +162,22 @@ impl View {
 }
 
 fn proc(app: &App) -> Proc {
-    let (annotation, mut reasons) = Annotation::from_raw(RawAnnotation {
+    let (annotation, reasons) = Annotation::from_raw(RawAnnotation {
         mountpoint: Some(app.mountpoint.clone()),
         https_only: Some(app.https_only),
         healthcheck: app.healthcheck.clone(),
     });
+    let mut reasons = Reasons::after(reasons);
+    let mut seen = HashSet::new();
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for text in &app.endpoints {
         match Endpoint::parse(text) {
-            Ok(endpoint) if endpoints.contains(&endpoint) => {}
-            Ok(endpoint) => endpoints.push(endpoint),
-            Err(error) => reasons.push(Reason::BadEndpoint(excerpt(&error.to_string()))),
+            Ok(endpoint) if seen.insert(endpoint) => endpoints.push(endpoint),
+            Ok(_) => {}
+            Err(error) => reasons.note(|| Reason::BadEndpoint(excerpt(&error.to_string()))),
         }
     }
-    Proc { claims: Claims::Readable(Arc::new(annotation)), endpoints: endpoints.into(), reasons }
+    Proc { claims: Claims::Readable(Arc::new(annotation)), endpoints: endpoints.into(), reasons: reasons.into_vec() }
 }
 
 const MAX_BYTES: u64 = 64 << 20;

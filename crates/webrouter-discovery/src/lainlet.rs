@@ -6,8 +6,7 @@
 //! GET, every refresh ───┘ only when the watch is down, or found deaf: twice in a row GET says something else,
 //!                         `deaf_after` apart, and the watch has said nothing in between
 //! ```
-//! A webprocs state without any entry is an error until one with entries was seen: a real lainlet never says that. Later
-//! it is for the guard to judge.
+//! A webprocs state without any entry is an error: a real lainlet answers an error where it has none.
 
 mod connection;
 mod setting;
@@ -49,7 +48,6 @@ pub(crate) async fn follow(
     let feeds = [Subject::Webprocs, Subject::Certificates, Subject::ExtraDomains]
         .map(|subject| Feed::open(subject, &config, &health, &news));
     let source = Source {
-        seen_entries: !known.procs.is_empty(),
         certificates: setting::certificates(known.settings.certificates.clone()),
         extra_domains: setting::extra_domains(known.settings.extra_domains.clone()),
         translator: Translator::new(known.procs),
@@ -132,6 +130,11 @@ impl Feed {
         }
     }
 
+    /// The watch lives, but a GET failed: whether that is over is asked sooner than at the next refresh.
+    fn ask_soon(&mut self, refresh: Duration) {
+        self.next_get = self.next_get.min(Instant::now() + GET_AGAIN.min(refresh));
+    }
+
     fn is_well(&self) -> bool {
         self.text.is_some() && !self.has_problem()
     }
@@ -158,7 +161,6 @@ struct Source {
     translator: Translator,
     certificates: Setting<CertificateMap>,
     extra_domains: Setting<Vec<Host>>,
-    seen_entries: bool,
     gets: JoinSet<Got>,
     /// How long the first contribution waits for the settings.
     settings_until: Option<Instant>,
@@ -197,6 +199,9 @@ impl Source {
             if let Some(state) = slot.state {
                 feed.count = slot.count;
                 feed.disagreed_at = None;
+                if feed.get_problem.is_some() {
+                    feed.ask_soon(self.config.refresh);
+                }
                 self.health.news();
                 changed |= self.take_text(at, state, Told::Watch);
             }
@@ -228,6 +233,9 @@ impl Source {
             Err(problem) => {
                 self.health.problem(&problem);
                 feed.get_problem = Some(problem);
+                if feed.watch_problem.is_none() {
+                    feed.ask_soon(self.config.refresh);
+                }
                 return false;
             }
         };
@@ -308,12 +316,10 @@ impl Source {
     }
 
     fn take_webprocs(&mut self, text: Bytes) -> Result<(), Problem> {
-        if !self.seen_entries && text.iter().all(|byte| byte.is_ascii_whitespace() || matches!(byte, b'{' | b'}')) {
+        if text.iter().all(|byte| byte.is_ascii_whitespace() || matches!(byte, b'{' | b'}')) {
             return Err(Problem::new("empty", "lainlet says that there is no web app at all"));
         }
-        self.translator.update(text).map_err(|error| Problem::new(error.kind(), error))?;
-        self.seen_entries = true;
-        Ok(())
+        self.translator.update(text).map_err(|error| Problem::new(error.kind(), error))
     }
 
     /// Hands the whole view over, once it is whole: the webprocs, and the settings unless they are long in coming.
@@ -357,5 +363,6 @@ impl Source {
 
 const REFRESH_JITTER: f64 = 0.2;
 const LONGEST_SETTING: usize = 1 << 20;
+const GET_AGAIN: Duration = Duration::from_secs(1);
 const SETTINGS_WAIT: Duration = Duration::from_millis(300);
 const IDLE: Duration = Duration::from_secs(60);

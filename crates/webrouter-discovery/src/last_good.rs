@@ -5,6 +5,7 @@
 
 mod store;
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -15,9 +16,9 @@ use webrouter_routing::name::SourceName;
 use webrouter_routing::snapshot::Snapshot;
 
 use crate::StartError;
-use crate::source::{Problem, lock};
+use crate::source::{Problem, excerpt, lock};
 use crate::status::ErrorStatus;
-use store::{OpenError, Store};
+use store::{OpenError, Store, StoreFailure};
 
 /// What keeps the table from being stored; shared with the status.
 pub(crate) type StoreError = Arc<Mutex<Option<ErrorStatus>>>;
@@ -53,14 +54,11 @@ impl LastGood {
                 Ok((Self { store: None, directory, error }, None))
             }
             Err(OpenError::Unreadable(message)) => {
-                let aside = tokio::task::spawn_blocking({
-                    let directory = directory.clone();
-                    move || store::move_aside(&directory).and_then(|aside| Ok((aside, Store::open(&directory)?)))
-                });
-                let (store, told) = match aside.await {
-                    Ok(Ok((aside, store))) => (Some(store), format!("{message}; it was moved to {}", aside.display())),
-                    Ok(Err(error)) => (None, format!("{message}; it could not be moved aside: {error}")),
-                    Err(panic) => (None, format!("{message}; {panic}")),
+                let replacing = directory.clone();
+                let replaced = tokio::task::spawn_blocking(move || replace(&replacing, &message)).await;
+                let (store, told) = match replaced.unwrap_or_else(|panic| Err(OpenError::Io(panic.to_string()))) {
+                    Ok((store, told)) => (Some(store), told),
+                    Err(error) => (None, error.to_string()),
                 };
                 note(&error, Problem::new("corrupt", told));
                 Ok((Self { store, directory, error }, None))
@@ -104,28 +102,73 @@ impl LastGood {
     async fn write(&mut self, snapshot: Arc<Snapshot>) -> Result<(), ()> {
         let store = self.store.take();
         let directory = self.directory.clone();
-        let written = tokio::task::spawn_blocking(move || {
-            let mut store = match store {
-                Some(store) => store,
-                None => Store::open(&directory).map_err(|error| error.to_string())?,
-            };
-            store.write(&snapshot).map(|()| store).map_err(|error| error.to_string())
-        });
-        match written.await.unwrap_or_else(|panic| Err(format!("writing it failed: {panic}"))) {
-            Ok(store) => {
+        let written = tokio::task::spawn_blocking(move || write_or_replace(store, &directory, &snapshot)).await;
+        match written.unwrap_or_else(|panic| Err(OpenError::Unreadable(format!("writing it failed: {panic}")))) {
+            Ok((store, replaced)) => {
                 self.store = Some(store);
-                if lock(&self.error).take_if(|error| error.kind != "corrupt").is_some() {
+                if let Some(told) = replaced {
+                    note(&self.error, Problem::new("corrupt", told));
+                } else if lock(&self.error).take_if(|error| error.kind != "corrupt").is_some() {
                     tracing::info!("the last good table is stored again");
                 }
                 Ok(())
             }
             // The store is opened anew for the next attempt; redb takes no write after a failed one.
-            Err(message) => {
-                note(&self.error, Problem::new("io", message));
+            Err(error) => {
+                note(&self.error, Problem::new("io", error));
                 Err(())
             }
         }
     }
+}
+
+/// Writes to the store in the directory: the open one, if it is still there. An unreadable one is replaced, and told of.
+fn write_or_replace(
+    store: Option<Store>,
+    directory: &Path,
+    snapshot: &Arc<Snapshot>,
+) -> Result<(Store, Option<String>), OpenError> {
+    let written = caught(|| {
+        let mut store = match store.filter(|store| store.is_in_place(directory)) {
+            Some(store) => store,
+            None => Store::open(directory)?,
+        };
+        store.write(snapshot).map_err(failed)?;
+        Ok(store)
+    });
+    match written {
+        Ok(store) => Ok((store, None)),
+        Err(OpenError::Unreadable(message)) => {
+            let (mut store, told) = replace(directory, &message)?;
+            caught(|| store.write(snapshot).map_err(failed))?;
+            Ok((store, Some(told)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn failed(failure: StoreFailure) -> OpenError {
+    match failure.is_corruption() {
+        true => OpenError::Unreadable(failure.to_string()),
+        false => OpenError::Io(failure.to_string()),
+    }
+}
+
+/// Moves an unreadable store out of the way and makes a new one; also tells where the old one is.
+fn replace(directory: &Path, message: &str) -> Result<(Store, String), OpenError> {
+    let cannot = |error| OpenError::Io(format!("{message}; it could not be moved aside: {error}"));
+    let aside = store::move_aside(directory).map_err(cannot)?;
+    let store = caught(|| Store::open(directory)).map_err(cannot)?;
+    Ok((store, format!("{message}; it was moved to {}", aside.display())))
+}
+
+/// What is damaged may make the store panic: that is an unreadable store, and no more.
+fn caught<T>(access: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    std::panic::catch_unwind(AssertUnwindSafe(access)).unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
+        Err(OpenError::Unreadable(excerpt(message)))
+    })
 }
 
 fn open_and_load(

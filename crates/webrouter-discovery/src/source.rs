@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Notify;
 use webrouter_routing::contribution::Contribution;
@@ -53,8 +53,7 @@ impl Inbox {
 #[derive(Debug)]
 pub(crate) struct SourceHealth {
     status: Mutex<SourceStatus>,
-    /// The kinds of problems that were logged since the source was last well.
-    logged: Mutex<BTreeSet<&'static str>>,
+    log: Mutex<Log>,
     inbox: Arc<Inbox>,
 }
 
@@ -73,7 +72,7 @@ impl SourceHealth {
             reconnects: 0,
             deaf_watches: 0,
         };
-        Self { status: Mutex::new(status), logged: Mutex::default(), inbox }
+        Self { status: Mutex::new(status), log: Mutex::default(), inbox }
     }
 
     pub(crate) fn status(&self) -> SourceStatus {
@@ -89,11 +88,14 @@ impl SourceHealth {
         let mut status = lock(&self.status);
         status.events += 1;
         status.last_news_at = Some(SystemTime::now());
+        self.tell_state(&status);
     }
 
     /// The source said again what is known.
     pub(crate) fn confirmed(&self) {
-        lock(&self.status).last_news_at = Some(SystemTime::now());
+        let mut status = lock(&self.status);
+        status.last_news_at = Some(SystemTime::now());
+        self.tell_state(&status);
     }
 
     pub(crate) fn reconnected(&self) {
@@ -109,18 +111,19 @@ impl SourceHealth {
         lock(&self.status).kind
     }
 
-    /// Counts a problem; each kind is logged once until the source is well again.
+    /// Counts a problem; each kind is logged once until the source has been well for a while.
     pub(crate) fn problem(&self, problem: &Problem) {
         let mut status = lock(&self.status);
         *status.errors.entry(problem.kind).or_default() += 1;
         let failing = status.state == SourceState::Failing;
         let again = status.last_error.as_ref().filter(|last| failing && last.kind == problem.kind);
         let count = again.map_or(1, |last| last.count + 1);
-        if lock(&self.logged).insert(problem.kind) {
+        if lock(&self.log).is_new(problem.kind, Instant::now()) {
             tracing::warn!(source = %status.name, kind = problem.kind, error = %problem.message, "source error");
         }
         let (kind, message, at) = (problem.kind, problem.message.clone(), SystemTime::now());
         status.last_error = Some(ErrorStatus { kind, message, at, count });
+        self.tell_state(&status);
     }
 
     pub(crate) fn enter(&self, state: SourceState) {
@@ -130,18 +133,58 @@ impl SourceHealth {
         }
         status.state = state;
         status.since = SystemTime::now();
-        match state {
-            SourceState::Following => {
-                lock(&self.logged).clear();
-                tracing::info!(source = %status.name, "source is followed");
-            }
+        lock(&self.log).well_since = (state == SourceState::Following).then(Instant::now);
+        self.tell_state(&status);
+        drop(status);
+        self.inbox.news.notify_one();
+    }
+
+    /// Logs the state, unless it is known or there were many such lines; then one of the next calls logs it.
+    fn tell_state(&self, status: &SourceStatus) {
+        if !lock(&self.log).tells(status.state, Instant::now()) {
+            return;
+        }
+        match status.state {
+            SourceState::Following => tracing::info!(source = %status.name, "source is followed"),
             SourceState::Failing => {
                 tracing::warn!(source = %status.name, "source is failing, its last view stays in force");
             }
             SourceState::Connecting => {}
         }
-        drop(status);
-        self.inbox.news.notify_one();
+    }
+}
+
+/// What was logged, so that a source that flaps does not fill the log.
+#[derive(Debug, Default)]
+struct Log {
+    /// Kinds of problems since the source was last well for [`WELL`].
+    kinds: BTreeSet<&'static str>,
+    well_since: Option<Instant>,
+    told: Option<SourceState>,
+    /// When the lines about the state are counted from, and how many there were.
+    states: Option<(Instant, u32)>,
+}
+
+impl Log {
+    fn is_new(&mut self, kind: &'static str, now: Instant) -> bool {
+        if self.well_since.is_some_and(|since| now.duration_since(since) >= WELL) {
+            self.kinds.clear();
+        }
+        self.well_since = self.well_since.map(|_| now);
+        self.kinds.insert(kind)
+    }
+
+    fn tells(&mut self, state: SourceState, now: Instant) -> bool {
+        if self.told == Some(state) || state == SourceState::Connecting {
+            return false;
+        }
+        let (since, lines) = self.states.filter(|(since, _)| now.duration_since(*since) < WELL).unwrap_or((now, 0));
+        if lines == STATE_LINES {
+            return false;
+        }
+        self.states = Some((since, lines + 1));
+        self.told = Some(state);
+        true
     }
 }
 
@@ -167,6 +210,10 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 const EXCERPT_CHARS: usize = 300;
+/// How long a source has to be well for its problems to be news again.
+const WELL: Duration = Duration::from_secs(60);
+/// Lines about its state within that time.
+const STATE_LINES: u32 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -203,6 +250,30 @@ mod tests {
         assert_eq!(status.state, SourceState::Following);
         assert_eq!(status.last_error.as_ref().map(|error| (error.kind, error.count)), Some(("connect", 3)));
         assert_eq!(status.errors.get("connect"), Some(&3));
+    }
+
+    #[test]
+    fn each_kind_is_logged_once_until_the_source_was_well_for_a_while() {
+        let mut log = Log::default();
+        let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
+        assert!(log.is_new("connect", at(0)) && log.is_new("closed", at(0)) && !log.is_new("connect", at(1)));
+        log.well_since = Some(at(10));
+        assert!(!log.is_new("connect", at(69)), "well for 59 seconds");
+        assert!(!log.is_new("connect", at(128)), "it was a problem in between");
+        assert!(log.is_new("connect", at(188)));
+    }
+
+    #[test]
+    fn a_state_that_flaps_is_logged_a_few_times_and_its_last_in_the_end() {
+        let mut log = Log::default();
+        let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let states = [SourceState::Following, SourceState::Failing];
+        let lines = (0..51).filter(|&second| log.tells(states[usize::from(second % 2 == 1)], at(second))).count();
+        assert_eq!(lines, 4);
+        assert!(!log.tells(SourceState::Following, at(59)));
+        assert!(log.tells(SourceState::Following, at(61)) && !log.tells(SourceState::Following, at(62)));
     }
 
     #[test]

@@ -39,6 +39,7 @@ impl Changes {
 
     /// Resolves when the file should be read.
     pub(super) async fn next(&mut self) {
+        let mut writing_since: Option<Instant> = None;
         let mut settled = None;
         loop {
             let wake = settled.unwrap_or_else(|| Instant::now() + LOOK_EVERY);
@@ -55,7 +56,9 @@ impl Changes {
                 return;
             }
             if flags & WRITING != 0 {
-                settled.get_or_insert_with(|| Instant::now() + SETTLE);
+                let now = Instant::now();
+                let since = *writing_since.get_or_insert(now);
+                settled = Some((now + SETTLE).min(since + SETTLE_AT_MOST));
             }
             if looked {
                 // The watch is gone, was never there, or does not see through a link.
@@ -128,6 +131,8 @@ const WRITTEN: u8 = 1;
 const WRITING: u8 = 2;
 /// Something else in the folder changed: perhaps a link on the way to the file.
 const ELSEWHERE: u8 = 4;
-/// How long a writer is given to close the file.
-const SETTLE: Duration = Duration::from_millis(100);
+/// How long a writer may pause before the file is read though it was not closed...
+const SETTLE: Duration = Duration::from_millis(400);
+/// ... and how long it may write.
+const SETTLE_AT_MOST: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -71,7 +71,8 @@ impl Connection {
         let (status, body) = parts(response);
         let mut connection = Self { body, read_timeout: config.read_timeout, driver, _sender: sender };
         if status != StatusCode::OK {
-            let text = connection.whole(ERROR_BODY).await.unwrap_or_default();
+            let text = timeout(config.read_timeout, connection.whole(ERROR_BODY)).await;
+            let text = text.ok().and_then(Result::ok).unwrap_or_default();
             let text = excerpt(String::from_utf8_lossy(&text).trim());
             return Err(Problem::new("http_status", format!("{status}: {text}")));
         }
@@ -119,9 +120,12 @@ fn parts(response: Response<Incoming>) -> (StatusCode, Incoming) {
     (response.status(), response.into_body())
 }
 
-/// One GET.
+/// One GET, which has `read_timeout` besides the time to connect, to its last byte: whoever drips is given up.
 pub(super) async fn get(config: &LainletConfig, target: &str) -> Result<Bytes, Problem> {
-    Connection::ask(config, target, None).await?.whole(config.max_bytes).await
+    let deadline = config.connect_timeout + config.read_timeout;
+    let whole = async { Connection::ask(config, target, None).await?.whole(config.max_bytes).await };
+    let late = |_| Problem::new("read_timeout", format!("no whole answer within {deadline:?}"));
+    timeout(deadline, whole).await.map_err(late)?
 }
 
 const ERROR_BODY: usize = 4096;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use imbl::OrdMap;
-use webrouter_routing::contribution::Proc;
+use webrouter_routing::contribution::{Claims, Proc};
 use webrouter_routing::name::ProcName;
 use webrouter_routing::rejection::Reason;
 
@@ -31,6 +31,9 @@ pub enum TranslateError {
     /// So many entries that keeping them would take too much memory.
     #[error("the state has more than {MAX_ENTRIES} entries")]
     TooManyEntries,
+    /// So many claims that no cluster makes them.
+    #[error("the state claims more than {MAX_CLAIMS} mountpoints")]
+    TooManyClaims,
 }
 
 impl TranslateError {
@@ -38,7 +41,7 @@ impl TranslateError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::NotUtf8(_) | Self::NotJson(_) => "not_json",
-            Self::TooManyEntries => "too_large",
+            Self::TooManyEntries | Self::TooManyClaims => "too_large",
         }
     }
 }
@@ -50,6 +53,8 @@ pub struct Translator {
     /// Where the entries are in `text`; `None` when the next text is to be parsed whole.
     spans: Option<Vec<Span>>,
     procs: OrdMap<ProcName, Arc<Proc>>,
+    /// Mountpoints that the procs claim together.
+    claims: usize,
     bad_names: BTreeMap<String, Reason>,
     unreadable: Arc<Vec<(String, Reason)>>,
 }
@@ -57,7 +62,8 @@ pub struct Translator {
 impl Translator {
     /// Starts from procs that are known from earlier: what stands in for entries that cannot be read now.
     pub fn new(known: OrdMap<ProcName, Arc<Proc>>) -> Self {
-        Self { procs: known, ..Self::default() }
+        let claims = known.values().map(|proc| claims_of(proc)).sum();
+        Self { procs: known, claims, ..Self::default() }
     }
 
     /// Takes a whole state; after an error the last one stays.
@@ -66,21 +72,23 @@ impl Translator {
             return Ok(());
         }
         let new = std::str::from_utf8(&text).map_err(|error| TranslateError::NotUtf8(error.valid_up_to()))?;
+        let procs = (self.procs.clone(), self.claims);
+        let names = (self.bad_names.clone(), Arc::clone(&self.unreadable));
         let old_text = std::mem::take(&mut self.text);
         let old_spans = self.spans.take();
         let patch = old_spans.as_ref().and_then(|spans| text::patch(&old_text, spans, new));
         let patched = patch.and_then(|patch| self.apply_patch(&old_text, old_spans.as_ref()?.clone(), patch));
-        self.spans = match patched {
-            Some(spans) => Some(spans),
-            None => match self.apply_whole(new) {
-                Ok(spans) => spans,
-                Err(error) => {
-                    (self.text, self.spans) = (old_text, old_spans);
-                    return Err(error);
-                }
-            },
-        };
-        self.text = text;
+        let applied = patched.map_or_else(|| self.apply_whole(new), |spans| Ok(Some(spans)));
+        match applied
+            .and_then(|spans| if self.claims > MAX_CLAIMS { Err(TranslateError::TooManyClaims) } else { Ok(spans) })
+        {
+            Ok(spans) => (self.text, self.spans) = (text, spans),
+            Err(error) => {
+                (self.text, self.spans) = (old_text, old_spans);
+                ((self.procs, self.claims), (self.bad_names, self.unreadable)) = (procs, names);
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
@@ -100,7 +108,8 @@ impl Translator {
     }
 
     /// Forgets the last text, so that the next one is parsed whole.
-    pub fn forget_text(&mut self) {
+    #[cfg(test)]
+    fn forget_text(&mut self) {
         self.text = Bytes::new();
         self.spans = None;
     }
@@ -111,7 +120,7 @@ impl Translator {
         let mut bad_names_changed = false;
         for key in patch.gone.iter().map(|span| span.key(old_text)) {
             match ProcName::parse(key) {
-                Ok(name) => drop(self.procs.remove(&name)),
+                Ok(name) => self.remove(&name),
                 Err(_) => bad_names_changed |= self.bad_names.remove(&excerpt(key)).is_some(),
             }
         }
@@ -151,7 +160,7 @@ impl Translator {
         if names.len() != self.procs.len() {
             let gone: Vec<ProcName> = self.procs.keys().filter(|name| !names.contains(name)).cloned().collect();
             for name in gone {
-                self.procs.remove(&name);
+                self.remove(&name);
             }
         }
         self.list_bad_names(unlisted);
@@ -175,9 +184,16 @@ impl Translator {
             None => entry::translate(item.value, known.map(Arc::as_ref)),
         };
         if known.is_none_or(|known| **known != proc) {
+            self.claims = self.claims - known.map_or(0, |known| claims_of(known)) + claims_of(&proc);
             self.procs.insert(name.clone(), Arc::new(proc));
         }
         Taken::Proc(name)
+    }
+
+    fn remove(&mut self, name: &ProcName) {
+        if let Some(known) = self.procs.remove(name) {
+            self.claims -= claims_of(&known);
+        }
     }
 
     fn list_bad_names(&mut self, unlisted: usize) {
@@ -192,6 +208,14 @@ impl Translator {
     }
 }
 
+/// How many mountpoints a proc claims, as far as that can be read.
+pub(crate) fn claims_of(proc: &Proc) -> usize {
+    match &proc.claims {
+        Claims::Readable(annotation) => annotation.mountpoints.len(),
+        Claims::Unreadable(_) => 0,
+    }
+}
+
 enum Taken {
     Proc(ProcName),
     BadName,
@@ -200,6 +224,8 @@ enum Taken {
 
 /// Five times the largest cluster that is planned for.
 const MAX_ENTRIES: usize = 500_000;
+/// Ten for each app of the largest cluster that is planned for.
+pub(crate) const MAX_CLAIMS: usize = 1_000_000;
 const MAX_LISTED: usize = 1000;
 
 #[cfg(test)]

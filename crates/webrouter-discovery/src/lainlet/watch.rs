@@ -4,10 +4,12 @@
 //! watch that is not read loses events; what it did not take in time is overwritten by the next whole state.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::wire::{Frame, FrameSplitter};
@@ -75,14 +77,16 @@ impl Watch {
 async fn follow(config: Arc<LainletConfig>, target: String, health: Arc<SourceHealth>, shared: Arc<Shared>) {
     let mut pauses = Pauses::new(config.reconnect_min, config.reconnect_max);
     loop {
+        let began = Instant::now();
         let before = lock(&shared.slot).count;
         let problem = match follow_once(&config, &target, &shared).await {
             Ok(never) => match never {},
             Err(problem) => problem,
         };
         health.problem(&problem);
-        // A connection that brought no state is no success: an error event follows at once on each.
-        if shared.note(problem) > before {
+        // A connection that brought no state is no success (an error event follows at once on each), and neither is one
+        // that went soon after.
+        if shared.note(problem) > before && began.elapsed() >= LIVED {
             pauses.reset();
         }
         shared.news.notify_one();
@@ -136,3 +140,6 @@ fn take(frame: Frame, shared: &Shared) -> Result<(), Problem> {
         _ => Ok(()),
     }
 }
+
+/// A connection that lived so long ends a row of failures.
+const LIVED: Duration = Duration::from_secs(5);

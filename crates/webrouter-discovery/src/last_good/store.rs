@@ -1,8 +1,8 @@
 //! The tables of the store, and how a snapshot is laid out in them.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{DirBuilder, Metadata, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -36,6 +36,8 @@ pub(super) enum OpenError {
 /// An open store, and what it holds.
 pub(super) struct Store {
     database: Database,
+    /// Device and number of the open file.
+    identity: (u64, u64),
     stored: Stored,
 }
 
@@ -75,7 +77,9 @@ impl Store {
         let io = |error: std::io::Error| OpenError::Io(format!("{}: {error}", path.display()));
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io)?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let backend = FileBackend::new(file.map_err(io)?);
+        let file = file.map_err(io)?;
+        let identity = identity(&file.metadata().map_err(io)?);
+        let backend = FileBackend::new(file);
         let open = |backend| Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend);
         let database = backend.and_then(open).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::InUse(path.clone()),
@@ -87,7 +91,12 @@ impl Store {
             }
             error => OpenError::Unreadable(format!("{}: {error}", path.display())),
         })?;
-        Ok(Self { database, stored: Stored::default() })
+        Ok(Self { database, identity, stored: Stored::default() })
+    }
+
+    /// Whether what is open is still what stands in the state directory.
+    pub(super) fn is_in_place(&self, directory: &Path) -> bool {
+        std::fs::metadata(file(directory)).is_ok_and(|metadata| identity(&metadata) == self.identity)
     }
 
     /// Reads what these sources had in force; `None` when nothing is stored of them.
@@ -251,6 +260,18 @@ pub(super) enum StoreFailure {
     Format(u32),
 }
 
+impl StoreFailure {
+    /// Whether another attempt on the same file would fail too.
+    pub(super) fn is_corruption(&self) -> bool {
+        match self {
+            Self::Redb(error) => {
+                !matches!(**error, redb::Error::Io(_) | redb::Error::PreviousIo | redb::Error::ValueTooLarge(_))
+            }
+            Self::Json(_) | Self::Name(_) | Self::Mountpoint(_) | Self::Format(_) => true,
+        }
+    }
+}
+
 macro_rules! from_redb {
     ($($error:ident),*) => {
         $(impl From<redb::$error> for StoreFailure {
@@ -262,6 +283,10 @@ macro_rules! from_redb {
 }
 
 from_redb!(TransactionError, TableError, StorageError, CommitError);
+
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
 
 fn file(directory: &Path) -> PathBuf {
     directory.join(FILE)

@@ -115,6 +115,66 @@ async fn a_corrupt_store_is_moved_aside_and_a_new_one_works() {
 }
 
 #[tokio::test]
+async fn a_store_found_corrupt_at_a_write_is_moved_aside_and_a_new_one_written() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let path = directory.path().join("webrouter.redb");
+    let (mut last_good, _) = open(directory.path()).await;
+    let mut snapshot = applied(&empty(), contribution("a=a.lain"));
+    last_good.write(Arc::clone(&snapshot)).await.expect("stored");
+    // As after a failed write: it is opened anew.
+    last_good.store = None;
+    std::fs::write(&path, "not a database, and long enough to look".repeat(500)).expect("written");
+    snapshot = applied(&snapshot, contribution("a=a.lain b=b.lain"));
+    last_good.write(Arc::clone(&snapshot)).await.expect("stored");
+    assert_eq!(lock(&last_good.error).as_ref().map(|error| error.kind), Some("corrupt"));
+    drop(last_good);
+    assert_eq!(open(directory.path()).await.1.expect("stored").snapshot.route_count(), 2);
+}
+
+#[tokio::test]
+async fn what_happens_to_the_file_under_an_open_store_ends_in_a_stored_table() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let path = directory.path().join("webrouter.redb");
+    let (mut last_good, _) = open(directory.path()).await;
+    let mut snapshot = empty();
+    for harm in [Harm::Truncated, Harm::Overwritten, Harm::Removed] {
+        for apps in ["a=a.lain", "a=a.lain b=b.lain"] {
+            snapshot = applied(&snapshot, contribution(apps));
+            last_good.write(Arc::clone(&snapshot)).await.expect("stored");
+        }
+        match harm {
+            Harm::Truncated => std::fs::write(&path, "").expect("truncated"),
+            Harm::Overwritten => {
+                let length = std::fs::metadata(&path).expect("there").len();
+                std::fs::write(&path, vec![0xa5; usize::try_from(length).expect("small")]).expect("overwritten");
+            }
+            Harm::Removed => std::fs::remove_dir_all(directory.path()).expect("removed"),
+        }
+        for apps in ["c=c.lain", "c=c.lain d=d.lain e=e.lain"] {
+            snapshot = applied(&snapshot, contribution(apps));
+            // Whether it is noticed at once is up to the store; it neither panics nor stays so.
+            let _ = last_good.write(Arc::clone(&snapshot)).await;
+        }
+        drop(last_good);
+        let loaded;
+        (last_good, loaded) = open(directory.path()).await;
+        if let Some(loaded) = loaded {
+            assert_eq!(loaded.snapshot.route_count(), 3, "{harm:?}");
+        } else {
+            assert_eq!(lock(&last_good.error).as_ref().map(|error| error.kind), Some("corrupt"), "{harm:?}");
+        }
+        assert!(!matches!(harm, Harm::Removed) || lock(&last_good.error).is_none());
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Harm {
+    Truncated,
+    Overwritten,
+    Removed,
+}
+
+#[tokio::test]
 async fn a_folder_that_cannot_be_written_is_a_store_error() {
     let directory = tempfile::tempdir().expect("a folder");
     let blocked = directory.path().join("file");

@@ -88,3 +88,39 @@ async fn a_bad_app_hurts_only_itself() {
     let kinds: Vec<_> = table.rejections().iter().map(|rejection| rejection.reason.kind()).collect();
     assert_eq!(kinds, ["bad_name", "bad_mountpoint", "bad_endpoint"]);
 }
+
+#[tokio::test]
+async fn what_is_no_file_is_not_waited_for() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let path = directory.path().join("apps.toml");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo runs");
+    assert!(made.success());
+    let discovery = Discovery::start(config(&path)).await.expect("started");
+    eventually("a pipe is seen", || has_error(&discovery, "not_a_file") && is(&discovery, Failing)).await;
+    std::fs::remove_file(&path).expect("removed");
+    std::fs::create_dir(&path).expect("made");
+    eventually("a folder is seen", || source(&discovery).errors.get("not_a_file").is_some_and(|count| *count > 1))
+        .await;
+    std::fs::remove_dir(&path).expect("removed");
+    std::fs::write(&path, apps(&["a"])).expect("written");
+    eventually("a is routed", || routes(&discovery) == "a.lain" && is(&discovery, Following)).await;
+}
+
+#[tokio::test]
+async fn a_slow_writer_is_waited_for() {
+    use std::io::Write;
+    let directory = tempfile::tempdir().expect("a folder");
+    let path = directory.path().join("apps.toml");
+    let names = ["a", "b", "c", "d", "e"];
+    std::fs::write(&path, apps(&names)).expect("written");
+    let discovery = ready(config(&path)).await;
+    let before = source(&discovery).events;
+    let mut file = std::fs::File::create(&path).expect("truncated");
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        file.write_all(apps(&[name]).as_bytes()).expect("written");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    assert_eq!(source(&discovery).events, before, "nothing was read half-way");
+    drop(file);
+    eventually("f is routed", || routes(&discovery).ends_with("f.lain")).await;
+}

@@ -166,6 +166,20 @@ async fn a_lainlet_that_has_loaded_nothing_makes_nobody_ready() {
 }
 
 #[tokio::test]
+async fn an_empty_answer_is_an_error_later_too() {
+    let lainlet = lainlet(&["a", "b"]);
+    let mut config = config(&lainlet);
+    config.guard.grace = Duration::from_millis(100);
+    let discovery = ready(config).await;
+    lainlet.set_mode(Mode::Empty);
+    eventually("it is seen", || has_error(&discovery, "empty") && is(&discovery, Failing)).await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!((routes(&discovery).as_str(), discovery.status().hold), ("a.lain b.lain", None));
+    lainlet.set_mode(Mode::Normal);
+    eventually("it is followed", || is(&discovery, Following)).await;
+}
+
+#[tokio::test]
 async fn settings_are_followed_and_survive_a_lainlet_that_has_just_started() {
     let lainlet = lainlet(&["a"]);
     lainlet.set_config("ssl", Some(r#"{"*.lain":"web"}"#));

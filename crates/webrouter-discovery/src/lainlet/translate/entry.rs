@@ -12,7 +12,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use webrouter_routing::annotation::Annotation;
 use webrouter_routing::contribution::{Claims, Proc};
 use webrouter_routing::endpoint::Endpoint;
-use webrouter_routing::rejection::Reason;
+use webrouter_routing::rejection::{Reason, Reasons};
 
 use super::text::Text;
 use crate::source::excerpt;
@@ -24,13 +24,13 @@ pub(super) fn translate(json: &str, known: Option<&Proc>) -> Proc {
         Err(error) => return unreadable(Reason::UnreadableEntry(excerpt(&error.to_string())), known),
     };
     let pods = entry.pods.0;
-    let (claims, mut reasons) = match pods.first() {
+    let (claims, reasons) = match pods.first() {
         Some(pod) => claims(pod.annotation.as_ref().map_or("", |text| text.0.as_ref())),
         None => unknown_claims(known),
     };
     let mut endpoints = Vec::with_capacity(pods.len());
     let mut seen = BTreeSet::new();
-    let mut bad = Vec::new();
+    let mut reasons = Reasons::after(reasons);
     for (at, pod) in pods.iter().enumerate() {
         // A pod that has no container yet is nothing to complain about.
         let Some(container) = &pod.containers.0 else { continue };
@@ -38,15 +38,10 @@ pub(super) fn translate(json: &str, known: Option<&Proc>) -> Proc {
         match Endpoint::from_parts(ip, container.port.unwrap_or(0)) {
             Ok(endpoint) if seen.insert(endpoint) => endpoints.push(endpoint),
             Ok(_) => {}
-            Err(error) => bad.push((at + 1, error)),
+            Err(error) => reasons.note(|| Reason::BadEndpoint(excerpt(&format!("instance {}: {error}", at + 1)))),
         }
     }
-    let listed = bad.iter().take(MAX_REASONS);
-    reasons.extend(listed.map(|(pod, error)| Reason::BadEndpoint(excerpt(&format!("instance {pod}: {error}")))));
-    if bad.len() > MAX_REASONS {
-        reasons.push(Reason::BadEndpoint(format!("{} more instances", bad.len() - MAX_REASONS)));
-    }
-    Proc { claims, endpoints: endpoints.into(), reasons }
+    Proc { claims, endpoints: endpoints.into(), reasons: reasons.into_vec() }
 }
 
 /// The proc of an entry that cannot be read: as it was, and the reason.
@@ -72,7 +67,7 @@ fn claims(text: &str) -> (Claims, Vec<Reason>) {
 /// The claims of an entry without pods: nothing tells them now, so they are what they were.
 fn unknown_claims(known: Option<&Proc>) -> (Claims, Vec<Reason>) {
     let Some(known) = known else { return (Claims::Readable(Arc::default()), Vec::new()) };
-    let of_the_annotation = |reason: &&Reason| !matches!(reason, Reason::BadEndpoint(_));
+    let of_the_annotation = |reason: &&Reason| !matches!(reason, Reason::BadEndpoint(_) | Reason::More(_));
     (known.claims.clone(), known.reasons.iter().filter(of_the_annotation).cloned().collect())
 }
 
@@ -191,6 +186,5 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
 }
 
 const MAX_PODS: usize = 10_000;
-const MAX_REASONS: usize = 16;
 /// Far above any real one; parsing compares each mountpoint with those before it.
 const MAX_ANNOTATION_BYTES: usize = 32 * 1024;
