@@ -187,14 +187,18 @@ impl Assembler {
     }
 
     fn decide(&mut self, decision: Decision) {
-        let resolved = self
-            .gates
-            .iter_mut()
-            .filter_map(|(source, gate)| (gate.resolve(decision.decision, decision.id) > 0).then(|| source.clone()));
-        let resolved: Vec<SourceName> = resolved.collect();
+        let held: Vec<u64> = self.holds().into_iter().map(|hold| hold.id).collect();
+        let several = decision.id.is_none() && held.len() > 1;
+        let mut resolved = Vec::new();
+        for (source, gate) in self.gates.iter_mut().filter(|_| !several) {
+            if gate.resolve(decision.decision, decision.id) > 0 {
+                resolved.push(source.clone());
+            }
+        }
         let outcome = match (resolved.is_empty(), decision.id) {
             (false, _) => Ok(()),
             (true, Some(id)) => Err(HoldError::NoSuchHold(id)),
+            (true, None) if several => Err(HoldError::SeveralHolds(held)),
             (true, None) => Err(HoldError::NothingHeld),
         };
         self.dirty.extend(resolved);
@@ -205,6 +209,13 @@ impl Assembler {
         let _ = decision.done.send(outcome);
     }
 
+    /// All that is held: what waits before what was refused, then by age.
+    fn holds(&self) -> Vec<HoldStatus> {
+        let mut holds: Vec<_> = self.gates.values().flat_map(Gate::status).collect();
+        holds.sort_by_key(|(refused, hold)| (*refused, hold.since, hold.id));
+        holds.into_iter().map(|(_, hold)| hold).collect()
+    }
+
     /// Brings the status and the readiness in line with the gates and sources.
     fn note_status(&self) {
         let unheard = self.setup.sources.iter().filter(|(source, _)| {
@@ -213,7 +224,7 @@ impl Assembler {
         });
         let unheard: Vec<_> = unheard.collect();
         let restored = self.setup.restored.as_ref();
-        let stands_in = |source| restored.is_some_and(|restored| restored.sources.contains(source));
+        let stands_in = |source: &SourceName| restored.is_some_and(|restored| restored.sources.contains(source));
         let age = self.started.elapsed();
         let stays_silent = |health: &SourceHealth| {
             age >= READY_WHEN_SILENT || (age >= READY_WHEN_FAILING && health.state() == SourceState::Failing)
@@ -226,11 +237,14 @@ impl Assembler {
                 tracing::info!(generation = self.setup.snapshots.load().generation().0, from_last_good, "ready");
             }
         }
-        let saved_at = restored.filter(|_| unheard.iter().any(|(source, _)| stands_in(source))).map(|r| r.saved_at);
-        let oldest = self.gates.values().filter_map(Gate::status).min_by_key(|hold| hold.since);
+        let is_disbelieved = |(source, gate): (&SourceName, &Gate)| stands_in(source) && gate.leans_on_the_past();
+        let leans_on_the_past =
+            unheard.iter().any(|(source, _)| stands_in(source)) || self.gates.iter().any(is_disbelieved);
+        let saved_at = restored.filter(|_| leans_on_the_past).map(|restored| restored.saved_at);
+        let first = self.holds().into_iter().next();
         let mut status = lock(&self.setup.status);
         status.table_from = saved_at.map_or(TableFrom::Source, |saved_at| TableFrom::LastGood { saved_at });
-        status.hold = oldest;
+        status.hold = first;
         status.silent = unheard.iter().map(|(source, _)| source.clone()).collect();
     }
 }

@@ -1,11 +1,13 @@
 //! Whether an update may be believed: what it would take away, measured against what is in force. Pure.
 //!
-//! Two things are kept back: a whole update that takes away too large a share of its source's routes or endpoints, and
-//! single procs that would be left without any endpoint although theirs may still answer (`gate` finds out). Shares are
-//! of one source; a source with fewer than `floor` routes is guarded only against losing all of them, so that removing
-//! one of two apps is nobody's business.
+//! Two things are kept back: what an update would take away when that is too large a share of its source's routes or
+//! endpoints, and single procs that would be left without any endpoint although theirs may still answer (`gate` finds
+//! out). Shares are of one source; a source with fewer than `floor` routes is guarded only against losing all of them,
+//! so that removing one of two apps is nobody's business.
 
 pub(crate) mod gate;
+mod loss;
+mod peak;
 pub(crate) mod probe;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,11 +22,12 @@ use webrouter_routing::name::{ProcKey, ProcName, SourceName};
 use webrouter_routing::snapshot::Snapshot;
 
 use crate::GuardConfig;
+use loss::{Base, Loss};
 
 /// How much a source contributes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Size {
-    /// Claimed mountpoints.
+    /// Mountpoints that its procs serve; a claim that another proc won is none.
     pub(crate) routes: usize,
     pub(crate) endpoints: usize,
 }
@@ -42,22 +45,49 @@ pub(crate) struct Suspect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Judgement {
     pub(crate) after: Size,
-    /// Why it is to be kept back as a whole.
-    pub(crate) loss: Option<String>,
+    /// The procs that would lose something.
+    pub(crate) losses: BTreeMap<ProcName, Loss>,
     pub(crate) suspects: BTreeMap<ProcName, Suspect>,
+}
+
+/// Why an update is too large a loss.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Excess {
+    /// Nothing would be left.
+    Everything(usize),
+    /// So many of so many routes.
+    Routes(usize, usize),
+    /// So many of so many endpoints.
+    Endpoints(usize, usize),
+}
+
+impl std::fmt::Display for Excess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Everything(routes) => write!(f, "it takes away all {routes} routes"),
+            Self::Routes(taken, of) => write!(f, "it takes away {taken} of {of} routes"),
+            Self::Endpoints(taken, of) => write!(f, "it takes away {taken} of {of} endpoints"),
+        }
+    }
 }
 
 /// Measures what of a source is in force.
 pub(crate) fn size(in_force: &Snapshot, source: &SourceName) -> Size {
-    let procs = in_force.procs().filter(|(key, _)| key.source == *source);
-    procs.fold(Size::default(), |size, (_, proc)| Size {
-        routes: size.routes + proc.upstream.annotation.mountpoints.len(),
-        endpoints: size.endpoints + proc.upstream.endpoints.len(),
-    })
+    if in_force.contributions().all(|known| known.source == *source) {
+        return Size { routes: in_force.route_count(), endpoints: in_force.endpoint_count() };
+    }
+    let owned = in_force.claims().filter(|(_, queue)| queue.first().is_some_and(|owner| owner.source == *source));
+    let procs = in_force.contribution(source).into_iter().flat_map(|known| known.procs.values());
+    Size { routes: owned.count(), endpoints: procs.map(|proc| proc.endpoints.len()).sum() }
 }
 
-/// Judges a contribution; `before` is the size of what its source has in force.
-pub(crate) fn judge(in_force: &Snapshot, before: Size, candidate: &Contribution, config: &GuardConfig) -> Judgement {
+/// Judges a contribution; `before` is the size of what its source has in force, `held` what procs were that are held.
+pub(crate) fn judge(
+    in_force: &Snapshot,
+    before: Size,
+    candidate: &Contribution,
+    held: &BTreeMap<ProcName, Base>,
+) -> Judgement {
     let nothing = OrdMap::new();
     let known = in_force.contribution(&candidate.source).map_or(&nothing, |known| &known.procs);
     let mut change = Change::default();
@@ -69,40 +99,62 @@ pub(crate) fn judge(in_force: &Snapshot, before: Size, candidate: &Contribution,
         };
         change.count(in_force, &candidate.source, name, old, new);
     }
+    let lost = change.lost(in_force, &candidate.source);
+    let arrived = change.gained.iter().filter(|mountpoint| in_force.owner(mountpoint).is_none()).count();
     let after = Size {
-        routes: (before.routes + change.routes_after).saturating_sub(change.routes_before),
+        routes: (before.routes + arrived).saturating_sub(lost.departed),
         endpoints: (before.endpoints + change.endpoints_after).saturating_sub(change.endpoints_before),
     };
-    let taken = change.lost.difference(&change.gained).count();
-    let loss = loss(before, after, taken, config);
-    Judgement { after, loss, suspects: change.suspects() }
+    let (losses, suspects) = change.losses(&lost.mountpoints, held);
+    Judgement { after, losses, suspects }
 }
 
-fn loss(before: Size, after: Size, routes_taken: usize, config: &GuardConfig) -> Option<String> {
-    let too_much = |taken: usize, of: usize| of >= config.floor.max(1) && taken as f64 > of as f64 * config.max_loss;
-    if before.routes > 0 && after.routes == 0 {
-        return Some(format!("it takes away all {} routes", before.routes));
+/// Whether a loss is too large: of these routes, with this left in the end, of that much at first.
+pub(crate) fn excess(routes_lost: usize, after: Size, of: Size, config: &GuardConfig) -> Option<Excess> {
+    if of.routes > 0 && after.routes == 0 {
+        return Some(Excess::Everything(of.routes));
     }
-    if too_much(routes_taken, before.routes) {
-        return Some(format!("it takes away {routes_taken} of {} routes", before.routes));
+    // What was taken bit by bit counts too.
+    let routes_taken = routes_lost.max(of.routes.saturating_sub(after.routes));
+    if too_much(routes_taken, of.routes, config) {
+        return Some(Excess::Routes(routes_taken, of.routes));
     }
-    let endpoints_taken = before.endpoints.saturating_sub(after.endpoints);
-    too_much(endpoints_taken, before.endpoints)
-        .then(|| format!("it takes away {endpoints_taken} of {} endpoints", before.endpoints))
+    let endpoints_taken = of.endpoints.saturating_sub(after.endpoints);
+    too_much(endpoints_taken, of.endpoints, config).then_some(Excess::Endpoints(endpoints_taken, of.endpoints))
+}
+
+/// Whether so many of so many are too large a share.
+pub(crate) fn too_much(taken: usize, of: usize, config: &GuardConfig) -> bool {
+    of >= config.floor.max(1) && taken as f64 > of as f64 * config.max_loss
 }
 
 /// The sum of what differs between two contributions.
 #[derive(Default)]
 struct Change {
-    routes_before: usize,
-    routes_after: usize,
     endpoints_before: usize,
     endpoints_after: usize,
-    lost: BTreeSet<Mountpoint>,
+    /// Mountpoints that are claimed no more, and by whom.
+    left: BTreeMap<Mountpoint, BTreeSet<ProcName>>,
     gained: BTreeSet<Mountpoint>,
     /// Claimed by a changed proc that has endpoints.
     served: BTreeSet<Mountpoint>,
-    bereft: Vec<(ProcName, Suspect, Vec<Mountpoint>)>,
+    procs: Vec<Changed>,
+}
+
+/// A proc that was there, and has changed.
+struct Changed {
+    name: ProcName,
+    was: Base,
+    said: Option<Arc<Proc>>,
+    owned: Vec<Mountpoint>,
+}
+
+/// The routes that an update takes from its source.
+struct Lost {
+    /// Nobody claims them any more.
+    mountpoints: BTreeSet<Mountpoint>,
+    /// These, and those that go to another source.
+    departed: usize,
 }
 
 impl Change {
@@ -124,30 +176,73 @@ impl Change {
         };
         let before = known.as_ref().map_or(&[][..], |annotation| &annotation.mountpoints);
         let after = claimed.as_ref().map_or(&[][..], |annotation| &annotation.mountpoints);
-        self.routes_before += before.len();
-        self.routes_after += after.len();
-        self.lost.extend(before.iter().filter(|mountpoint| !after.contains(mountpoint)).cloned());
+        for mountpoint in before.iter().filter(|mountpoint| !after.contains(mountpoint)) {
+            self.left.entry(mountpoint.clone()).or_default().insert(name.clone());
+        }
         self.gained.extend(after.iter().filter(|mountpoint| !before.contains(mountpoint)).cloned());
-        let (had, has) = (old.map_or(0, |old| old.endpoints.len()), new.map_or(0, |new| new.endpoints.len()));
-        self.endpoints_before += had;
+        self.endpoints_before += old.map_or(0, |old| old.endpoints.len());
+        let has = new.map_or(0, |new| new.endpoints.len());
         self.endpoints_after += has;
         if has > 0 {
             self.served.extend(after.iter().cloned());
         }
-        if let Some(old) = old
-            && had > 0
-            && has == 0
-        {
+        if let Some(old) = old {
             let owned = before.iter().filter(|mountpoint| in_force.owner(mountpoint) == Some(&key)).cloned().collect();
-            let suspect = Suspect { said: new.cloned(), endpoints: Arc::clone(&old.endpoints) };
-            self.bereft.push((name.clone(), suspect, owned));
+            let was = Base { proc: Arc::clone(old), annotation: known.clone().unwrap_or_default() };
+            self.procs.push(Changed { name: name.clone(), was, said: new.cloned(), owned });
         }
     }
 
-    fn suspects(self) -> BTreeMap<ProcName, Suspect> {
-        let served = self.served;
-        let unserved = |owned: &[Mountpoint]| owned.iter().any(|mountpoint| !served.contains(mountpoint));
-        self.bereft.into_iter().filter(|(_, _, owned)| unserved(owned)).map(|(name, s, _)| (name, s)).collect()
+    /// Finds the routes that are left by their owner and not taken by somebody else.
+    fn lost(&self, in_force: &Snapshot, source: &SourceName) -> Lost {
+        let mut lost = Lost { mountpoints: BTreeSet::new(), departed: 0 };
+        let leaves = |key: &ProcKey, leaving: &BTreeSet<ProcName>| key.source == *source && leaving.contains(&key.name);
+        let is_owned = |mountpoint, leaving| in_force.owner(mountpoint).is_some_and(|owner| leaves(owner, leaving));
+        if !self.left.iter().any(|(mountpoint, leaving)| is_owned(mountpoint, leaving)) {
+            return lost;
+        }
+        for (mountpoint, queue) in in_force.claims() {
+            let Some(leaving) = self.left.get(mountpoint) else { continue };
+            if !queue.first().is_some_and(|owner| leaves(owner, leaving)) {
+                continue;
+            }
+            match queue.iter().find(|key| !leaves(key, leaving)) {
+                Some(next) if next.source == *source => {}
+                Some(_) => lost.departed += 1,
+                None if self.gained.contains(mountpoint) => {}
+                None => {
+                    lost.departed += 1;
+                    lost.mountpoints.insert(mountpoint.clone());
+                }
+            }
+        }
+        lost
+    }
+
+    fn losses(
+        self,
+        lost: &BTreeSet<Mountpoint>,
+        held: &BTreeMap<ProcName, Base>,
+    ) -> (BTreeMap<ProcName, Loss>, BTreeMap<ProcName, Suspect>) {
+        let (mut losses, mut suspects) = (BTreeMap::new(), BTreeMap::new());
+        for Changed { name, was, said, owned } in self.procs {
+            let has = said.as_ref().map_or(0, |said| said.endpoints.len());
+            let unserved = owned.iter().any(|mountpoint| !self.served.contains(mountpoint));
+            let is_bereft = has == 0 && unserved && !was.proc.endpoints.is_empty();
+            if is_bereft {
+                suspects.insert(name.clone(), Suspect { said, endpoints: Arc::clone(&was.proc.endpoints) });
+            }
+            let no_route = owned.is_empty();
+            let routes: BTreeSet<Mountpoint> = owned.into_iter().filter(|owned| lost.contains(owned)).collect();
+            let base = held.get(&name).cloned().unwrap_or(was);
+            let is_shrunk = has < base.proc.endpoints.len() && (has > 0 || no_route);
+            if is_bereft || !routes.is_empty() {
+                losses.insert(name, Loss { base, routes, endpoints_after: has, keeps_endpoints: has == 0 });
+            } else if is_shrunk {
+                losses.insert(name, Loss { base, routes, endpoints_after: has, keeps_endpoints: false });
+            }
+        }
+        (losses, suspects)
     }
 }
 

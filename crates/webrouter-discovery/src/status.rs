@@ -22,7 +22,7 @@ pub struct DiscoveryStatus {
     pub not_ready_because: Option<String>,
     /// The configured sources.
     pub sources: Vec<SourceStatus>,
-    /// The oldest update that the guard keeps back; another source's may wait behind it.
+    /// The oldest loss that the guard keeps back, one that was refused last; others may wait behind it.
     pub hold: Option<HoldStatus>,
     /// What keeps the last good table from being stored.
     pub store_error: Option<ErrorStatus>,
@@ -33,7 +33,7 @@ pub struct DiscoveryStatus {
 pub enum TableFrom {
     /// Every configured source has delivered in this run.
     Source,
-    /// At least one source has not: its part is what an earlier run stored.
+    /// At least one source has not, or was not believed: (some of) its part is what an earlier run stored.
     LastGood {
         /// When it was stored.
         saved_at: SystemTime,
@@ -121,7 +121,7 @@ pub struct ErrorStatus {
     pub count: u64,
 }
 
-/// An update that the guard keeps back.
+/// What the guard keeps back of an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HoldStatus {
     /// Its number, for accept and refuse.
@@ -132,7 +132,8 @@ pub struct HoldStatus {
     pub reason: String,
     /// Since when.
     pub since: SystemTime,
-    /// When it is applied unless somebody decides or the source says better; `None` once it was refused.
+    /// When it is applied unless somebody decides or the source says better; `None` once it was refused, and when
+    /// nothing would be left.
     pub applies_at: Option<SystemTime>,
     /// Routes of the source in force.
     pub routes_before: usize,
@@ -142,7 +143,7 @@ pub struct HoldStatus {
     pub endpoints_before: usize,
     /// Endpoints of the source if it were applied.
     pub endpoints_after: usize,
-    /// The procs that are kept at their last version; empty when the whole update is kept back.
+    /// The procs that are kept at their last version, the first hundred.
     pub procs: Vec<String>,
 }
 
@@ -151,7 +152,7 @@ pub struct HoldStatus {
 pub enum HoldDecision {
     /// Apply it now.
     Accept,
-    /// Keep what is in force until the source says something else.
+    /// Keep what is in force for as long as the source takes away no more than this.
     Refuse,
 }
 
@@ -164,6 +165,9 @@ pub enum HoldError {
     /// Another hold has taken its place, or it is over.
     #[error("there is no hold number {0} (any more)")]
     NoSuchHold(u64),
+    /// A number is needed.
+    #[error("more than one is held, say which: {}", .0.iter().map(u64::to_string).collect::<Vec<_>>().join(", "))]
+    SeveralHolds(Vec<u64>),
     /// Discovery has been stopped.
     #[error("discovery has been stopped")]
     Stopped,

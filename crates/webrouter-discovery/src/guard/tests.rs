@@ -30,8 +30,11 @@ fn check(before: &str, after: &str, loss: Option<&str>, suspects: &[&str]) {
     let snapshot = in_force(before);
     let source = SourceName::new("lainlet");
     let candidate = contribution(after);
-    let judgement = judge(&snapshot, size(&snapshot, &source), &candidate, &GuardConfig::default());
-    assert_eq!(judgement.loss.as_deref(), loss, "{before} -> {after}");
+    let whole = size(&snapshot, &source);
+    let judgement = judge(&snapshot, whole, &candidate, &BTreeMap::new());
+    let lost = judgement.losses.values().map(|loss| loss.routes.len()).sum();
+    let excess = excess(lost, judgement.after, whole, &GuardConfig::default()).map(|excess| excess.to_string());
+    assert_eq!(excess.as_deref(), loss, "{before} -> {after}");
     let expected: Vec<ProcName> = suspects.iter().map(|key| name(key)).collect();
     assert_eq!(judgement.suspects.into_keys().collect::<Vec<_>>(), expected, "{before} -> {after}");
     let merged = merge(&snapshot, &[candidate], &Defaults::default());
@@ -67,4 +70,19 @@ fn growth_and_moves_are_fine() {
     check("", "a:1 b:2", None, &[]);
     check("a:1", "a:3 b:1", None, &[]);
     check("a:0 b:1", "b:1", None, &[]);
+}
+
+#[test]
+fn only_routes_in_force_count() {
+    check("a:1 b=a.lain:1 c=a.lain:1 d:3", "a:1 d:3", None, &[]);
+    check("a:1 b=a.lain:1 c=a.lain:1 d:3", "d:3", None, &["a"]);
+    check("a:1 b=a.lain:1 d:1", "b=a.lain:1 d=a.lain:1", None, &[]);
+    let mut other = contribution("a:1 z:1");
+    other.source = SourceName::new("file");
+    let table = merge(&in_force("a:1 b=a.lain:1 c:1"), &[other], &Defaults::default());
+    let (lainlet, file) = (SourceName::new("lainlet"), SourceName::new("file"));
+    assert_eq!(size(&table, &lainlet), Size { routes: 2, endpoints: 3 });
+    assert_eq!(size(&table, &file), Size { routes: 1, endpoints: 2 });
+    let judgement = judge(&table, size(&table, &lainlet), &contribution("c:1"), &BTreeMap::new());
+    assert_eq!(judgement.after, Size { routes: 1, endpoints: 1 });
 }

@@ -15,7 +15,8 @@ async fn a_halved_table_is_held_until_it_is_accepted() {
     eventually("a hold", || discovery.status().hold.is_some()).await;
     let hold = discovery.status().hold.expect("held");
     assert_eq!((hold.routes_before, hold.routes_after), (5, 1));
-    assert!(hold.applies_at.is_some() && hold.procs.is_empty());
+    assert!(hold.applies_at.is_some());
+    assert_eq!(hold.procs, [key("b"), key("c"), key("d"), key("e")]);
     assert_eq!(routes(&discovery), ALL);
     let wrong = discovery.resolve_hold(HoldDecision::Accept, Some(hold.id + 1)).await;
     assert_eq!(wrong, Err(HoldError::NoSuchHold(hold.id + 1)));
@@ -78,4 +79,23 @@ async fn an_app_that_still_answers_is_kept_until_it_does_not() {
     drop(listener);
     eventually("d is gone", || routes(&discovery) == "a.lain b.lain e.lain").await;
     assert_eq!(discovery.status().hold, None);
+}
+
+#[tokio::test]
+async fn of_two_holds_the_one_that_is_meant_must_be_named() {
+    let lainlet = lainlet(&["a", "b", "c", "d", "e"]);
+    let discovery = ready(config(&lainlet)).await;
+    lainlet.edit(|procs| procs.retain(|name, _| name.starts_with(['a', 'b'])));
+    eventually("a hold", || discovery.status().hold.is_some()).await;
+    let first = discovery.status().hold.expect("held").id;
+    discovery.resolve_hold(HoldDecision::Refuse, None).await.expect("there is one hold");
+    lainlet.edit(|procs| procs.retain(|name, _| name.starts_with('a')));
+    eventually("a hold of b", || discovery.status().hold.is_some_and(|hold| hold.procs == [key("b")])).await;
+    let second = discovery.status().hold.expect("held").id;
+    let unnamed = discovery.resolve_hold(HoldDecision::Accept, None).await;
+    assert_eq!(unnamed, Err(HoldError::SeveralHolds(vec![second, first])));
+    discovery.resolve_hold(HoldDecision::Accept, Some(second)).await.expect("it waits");
+    assert_eq!(routes(&discovery), "a.lain c.lain d.lain e.lain");
+    discovery.resolve_hold(HoldDecision::Accept, None).await.expect("the refused one is left");
+    assert_eq!(routes(&discovery), "a.lain");
 }

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use webrouter_discovery::status::{SourceState, TableFrom};
+use webrouter_discovery::status::{HoldDecision, SourceState, TableFrom};
 use webrouter_discovery::{Discovery, StartError};
 use webrouter_routing::mountpoint::Mountpoint;
 use webrouter_testkit::Mode;
@@ -99,5 +99,20 @@ async fn a_state_folder_that_cannot_be_used_does_not_touch_traffic() {
     let discovery = ready(stored_in(config(&lainlet), file.path())).await;
     assert_eq!(routes(&discovery), "a.lain");
     assert!(discovery.status().store_error.is_some());
+    discovery.stop().await;
+}
+
+#[tokio::test]
+async fn a_first_word_that_is_not_believed_leaves_the_last_good_table() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let lainlet = lainlet(&["a", "b", "c", "d", "e"]);
+    ready(stored_in(config(&lainlet), directory.path())).await.stop().await;
+    lainlet.edit(|procs| procs.retain(|name, _| name.starts_with('a')));
+    let discovery = ready(stored_in(config(&lainlet), directory.path())).await;
+    eventually("a hold", || discovery.status().hold.is_some()).await;
+    assert_eq!(routes(&discovery), "a.lain b.lain c.lain d.lain e.lain");
+    assert!(matches!(discovery.status().table_from, TableFrom::LastGood { .. }));
+    discovery.resolve_hold(HoldDecision::Accept, None).await.expect("there is a hold");
+    assert_eq!((routes(&discovery).as_str(), discovery.status().table_from), ("a.lain", TableFrom::Source));
     discovery.stop().await;
 }
