@@ -131,3 +131,31 @@ pub(super) async fn get(config: &LainletConfig, target: &str) -> Result<Bytes, P
 const ERROR_BODY: usize = 4096;
 /// A state of 3 MB arrives in few pieces.
 const READ_BUFFER: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_get_whose_answer_drips_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut config = LainletConfig::new(listener.local_addr().expect("bound").to_string());
+        (config.connect_timeout, config.read_timeout) = (Duration::from_millis(200), Duration::from_millis(200));
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            assert!(stream.read(&mut [0; 1024]).await.expect("a request") > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n").await.expect("written");
+            while stream.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let began = std::time::Instant::now();
+        let problem = get(&config, "/").await.expect_err("it never ends");
+        assert_eq!(problem.kind, "read_timeout");
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        server.abort();
+    }
+}

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use webrouter_discovery::status::SourceState::{Connecting, Failing, Following};
-use webrouter_discovery::{Discovery, DiscoveryConfig};
+use webrouter_discovery::{Discovery, DiscoveryConfig, LainletConfig};
 use webrouter_testkit::{Garbage, Gets, Lainlet, Mode};
 
 use crate::scene::{config, eventually, gone, has_error, is, key, lainlet, ready, routes, source};
@@ -216,4 +216,50 @@ async fn a_silent_lainlet_is_only_connecting() {
     let discovery = Discovery::start(config(&lainlet)).await.expect("started");
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(is(&discovery, Connecting) && !discovery.is_ready());
+}
+
+/// A lainlet that answers each connection in a thread; the first GET of the webprocs fails.
+fn failing_one_get() -> std::net::SocketAddr {
+    use std::io::{Read, Write};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    const STATE: &str = r#"{"a.web.web":{"PodInfos":[{"Annotation":"{\"mountpoint\":[\"a.lain\"]}"}]}}"#;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let failed = std::sync::Arc::new(AtomicBool::new(false));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().filter_map(Result::ok).take(50) {
+            let failed = std::sync::Arc::clone(&failed);
+            std::thread::spawn(move || {
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).unwrap_or(0);
+                let request = String::from_utf8_lossy(request.get(..length).unwrap_or_default()).into_owned();
+                let state = if request.contains("/webprocs") { STATE } else { "{}" };
+                let _ = if request.contains("watch=1") {
+                    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+                    let _ = write!(stream, "{head}id: 1\nevent: init\ndata: {state}\n\n");
+                    (0..100).try_for_each(|_| {
+                        std::thread::sleep(Duration::from_millis(200));
+                        write!(stream, "id: 0\nevent: heartbeat\n\n")
+                    })
+                } else if state == STATE && !failed.swap(true, Ordering::SeqCst) {
+                    write!(stream, "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
+                } else {
+                    write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{state}", state.len())
+                };
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn one_failed_get_is_repeated_soon() {
+    let mut config = LainletConfig::new(failing_one_get().to_string());
+    config.refresh = Duration::from_secs(4);
+    let discovery = ready(DiscoveryConfig { lainlet: Some(config), ..DiscoveryConfig::default() }).await;
+    eventually("a GET fails", || is(&discovery, Failing)).await;
+    let failed = std::time::Instant::now();
+    eventually("it is followed", || is(&discovery, Following)).await;
+    assert!(failed.elapsed() < Duration::from_secs(2), "{:?}", failed.elapsed());
+    assert_eq!(source(&discovery).reconnects, 0);
 }

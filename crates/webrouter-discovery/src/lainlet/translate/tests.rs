@@ -1,5 +1,8 @@
 use proptest::prelude::*;
-use webrouter_routing::contribution::Claims;
+use webrouter_routing::contribution::Contribution;
+use webrouter_routing::merge::{Defaults, merge};
+use webrouter_routing::name::SourceName;
+use webrouter_routing::snapshot::Snapshot;
 
 use super::*;
 
@@ -175,6 +178,44 @@ fn damaged() -> impl Strategy<Value = String> {
         })
 }
 
+/// A state of so many procs, each with this list of mountpoints.
+fn claiming(procs: usize, mountpoints: &str) -> Bytes {
+    let annotation = serde_json::to_string(&format!("{{\"mountpoint\":[{mountpoints}]}}")).expect("a text");
+    let entry = |n| format!(r#""a{n:04}.web.web":{{"PodInfos":[{{"Annotation":{annotation},"ContainerInfos":[]}}]}}"#);
+    let entries: Vec<String> = (0..procs).map(entry).collect();
+    format!("{{{}}}", entries.join(",")).into()
+}
+
+#[test]
+fn states_that_claim_or_err_beyond_measure_cost_little() {
+    let defaults = Defaults::default();
+    let shared: Vec<String> = (0..1000).map(|n| format!("\"h{n}.test\"")).collect();
+    let states = [(100, vec!["\"\""; 5000].join(","), 100 * 17), (200, shared.join(","), 199 * 256 + 200)];
+    for (procs, mountpoints, rejections) in states {
+        let began = std::time::Instant::now();
+        let mut translator = Translator::default();
+        translator.update(claiming(procs, &mountpoints)).expect("a state");
+        let source = SourceName::new("lainlet");
+        let contribution = Contribution { procs: translator.procs().clone(), ..Contribution::empty(source) };
+        let snapshot = merge(&Snapshot::empty(&defaults), &[contribution], &defaults);
+        assert_eq!(snapshot.rejection_count(), rejections);
+        // Unoptimised; far below what listing each of them took.
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn a_state_with_too_many_claims_is_refused_and_the_last_one_stays() {
+    let mut translator = translator(&[GOOD]);
+    // As if all but one claim were taken by procs that are not in the state.
+    translator.claims = MAX_CLAIMS;
+    let two = GOOD.replace("[\\\"a.lain\\\"]", "[\\\"a.lain\\\",\\\"b.lain\\\"]");
+    assert_eq!(translator.update(Bytes::from(two)), Err(TranslateError::TooManyClaims));
+    assert_eq!((translator.text().as_ref(), translator.claims), (GOOD.as_bytes(), MAX_CLAIMS));
+    let claims = translator.procs().values().map(|proc| claims_of(proc)).sum::<usize>();
+    assert_eq!(claims, 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -189,6 +230,8 @@ proptest! {
             let (by_patch, by_whole) = (patched.update(bytes.clone()), whole.update(bytes));
             prop_assert_eq!(by_patch, by_whole, "{}", text);
             prop_assert_eq!(patched.procs(), whole.procs(), "{}", text);
+            let claims = patched.procs().values().map(|proc| claims_of(proc)).sum::<usize>();
+            prop_assert_eq!((patched.claims, whole.claims), (claims, claims), "{}", text);
             prop_assert_eq!(patched.unreadable(), whole.unreadable(), "{}", text);
         }
     }
