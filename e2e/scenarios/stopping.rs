@@ -30,6 +30,20 @@ fn sigterm_finishes_the_request_in_flight_and_closes_idle_connections() {
 }
 
 #[test]
+fn sigterm_gives_notice_before_it_closes_the_door() {
+    let origin = HttpOrigin::start("x");
+    let builder = webrouter().apps(&entry("app.web.web", &["a.test"], &[origin.addr()]));
+    let mut router = builder.section("[stop]\nnotice = \"1s\"").start();
+    router.wait_ready();
+    router.signal(Signal::TERM);
+    eventually(SOON, "not ready", || router.admin_get("/readyz").0 == 503);
+    assert_eq!(body(&router, "a.test", "/"), "x", "a new connection is served");
+    assert!(router.is_running());
+    eventually(SOON, "no new connections", || Client::try_connect(router.http()).is_err());
+    assert!(router.wait_exit(SOON).is_some_and(|exit| exit.success()));
+}
+
+#[test]
 fn sigterm_with_nothing_to_do_exits_at_once() {
     let origin = HttpOrigin::start("x");
     let mut router = started(&entry("app.web.web", &["a.test"], &[origin.addr()]));

@@ -99,7 +99,7 @@ pub enum Outcome {
     AddSlash,
     /// The host is known, no mountpoint covers the path: 404.
     NoPath,
-    /// No mountpoint covers the host.
+    /// No mountpoint covers the host: 404, or closed without an answer, as configured.
     UnknownHost,
     /// The URL is none, or its path has no normal form: 400.
     BadRequest,

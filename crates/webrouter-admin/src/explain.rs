@@ -19,6 +19,7 @@ use webrouter_routing::snapshot::Snapshot;
 use webrouter_routing::table::precedence::PathVerdict;
 use webrouter_routing::table::{self};
 
+use crate::state::UnknownHost;
 use crate::view::routes::view;
 use url::Asked;
 
@@ -32,7 +33,12 @@ pub(crate) struct Question {
 }
 
 /// Explains what would happen to a request now.
-pub(crate) fn explain(snapshot: &Snapshot, listeners: &[Listener], question: &Question) -> Result<Explain, ApiError> {
+pub(crate) fn explain(
+    snapshot: &Snapshot,
+    listeners: &[Listener],
+    unknown_host: UnknownHost,
+    question: &Question,
+) -> Result<Explain, ApiError> {
     let asked = Asked::parse(&question.url)
         .map_err(|error| ApiError { error, fix: "ask for a URL like https://demo.lain.local/x".into() })?;
     let method = question.method.as_deref().unwrap_or("GET");
@@ -78,7 +84,16 @@ pub(crate) fn explain(snapshot: &Snapshot, listeners: &[Listener], question: &Qu
     explained.steps = steps.into_iter().map(step).collect();
     let client = question.client.unwrap_or(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
     match outcome {
-        table::Outcome::NoHost => answer(&mut explained, Outcome::UnknownHost, 404, "no mountpoint covers the host"),
+        table::Outcome::NoHost => {
+            let why = "no mountpoint covers the host";
+            match unknown_host {
+                UnknownHost::NotFound => answer(&mut explained, Outcome::UnknownHost, 404, why),
+                UnknownHost::Close => {
+                    explained.outcome = Outcome::UnknownHost;
+                    explained.summary = format!("closed without an answer: {why}");
+                }
+            }
+        }
         table::Outcome::NoPath => {
             answer(&mut explained, Outcome::NoPath, 404, "the host is known, but no mountpoint of it covers the path");
         }

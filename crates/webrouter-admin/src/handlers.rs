@@ -70,7 +70,7 @@ async fn explain(
     question: Result<Query<Question>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(question) = question.map_err(unreadable)?;
-    let explained = explain::explain(&state.discovery.table(), &state.listeners, &question);
+    let explained = explain::explain(&state.discovery.table(), &state.listeners, state.unknown_host, &question);
     let explained = explained.map_err(|error| Failure(StatusCode::BAD_REQUEST, error))?;
     Ok(Json(explained).into_response())
 }
@@ -120,6 +120,7 @@ async fn resolve(
     state.discovery.resolve_hold(decision, which.id).await.map_err(|error| {
         let (status, fix) = match error {
             HoldError::NothingHeld => (StatusCode::CONFLICT, "nothing needs to be done"),
+            HoldError::SeveralHolds(_) => (StatusCode::CONFLICT, "name the one that is meant: ?id=N, or --id N"),
             HoldError::NoSuchHold(_) => (StatusCode::CONFLICT, "look at the hold in /v1/status and decide anew"),
             HoldError::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "ask another instance"),
         };

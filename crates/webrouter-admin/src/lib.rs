@@ -18,4 +18,4 @@ mod state;
 mod view;
 
 pub use server::serve;
-pub use state::AdminState;
+pub use state::{AdminState, UnknownHost};

@@ -19,6 +19,8 @@ pub struct AdminState {
     pub metrics: Metrics,
     /// The addresses that the data plane listens on, as bound.
     pub listeners: Arc<[Listener]>,
+    /// What a request for a host that nobody claims gets.
+    pub unknown_host: UnknownHost,
     /// Set when the instance begins to stop: it is not ready from then on.
     pub stopping: Arc<AtomicBool>,
     /// The access log, when one is written.
@@ -27,6 +29,15 @@ pub struct AdminState {
     pub started: SystemTime,
     /// Host names, besides IP addresses and `localhost`, under which the admin API is asked for.
     pub names: Arc<[String]>,
+}
+
+/// What a request for a host that nobody claims gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownHost {
+    /// An answer: 404.
+    NotFound,
+    /// No answer: the connection is closed.
+    Close,
 }
 
 impl AdminState {

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use webrouter_admin::{AdminState, serve};
+use webrouter_admin::{AdminState, UnknownHost, serve};
 use webrouter_admin_api::{Listener, ListenerScope};
 use webrouter_discovery::{Discovery, DiscoveryConfig, FileConfig};
 use webrouter_telemetry::metrics::Metrics;
@@ -53,6 +53,7 @@ impl Admin {
             discovery: discovery.clone(),
             metrics: Metrics::new(),
             listeners: [data_plane].into(),
+            unknown_host: UnknownHost::NotFound,
             stopping: Arc::clone(&stopping),
             access_log: None,
             started: SystemTime::now(),

@@ -2,8 +2,10 @@
 
 mod build;
 mod listening;
+mod open_files;
 mod signals;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -67,38 +69,31 @@ impl Instance {
     /// Binds everything or nothing, then serves; the table comes when discovery has one.
     pub(crate) async fn start(config: Config) -> anyhow::Result<Self> {
         let started = SystemTime::now();
-        let proxy_config = build::proxy_config(&config, raise_open_files());
+        let proxy_config = build::proxy_config(&config, open_files::raise());
         let listeners = webrouter_proxy::bind(&proxy_config)?;
-        let admin_listener = TcpListener::bind(config.admin).await.with_context(|| {
-            format!("cannot listen on {} for the admin API; choose another address in [admin] listen", config.admin)
-        })?;
+        let admin_listener = bind_admin(config.admin).await?;
         let listening = Listening::new(&listeners, admin_listener.local_addr()?);
         let access_log = AccessLog::start(build::access_log_config(&config))?;
         let metrics = Metrics::new();
         let discovery = Discovery::start(discovery_config(&config)).await?;
-        let admin_listeners = build::admin_listeners(&listeners);
-        let proxy = webrouter_proxy::start(listeners, proxy_config, discovery.snapshots(), &metrics, &access_log)?;
-
         let stopping = Arc::new(AtomicBool::new(false));
-        let (stop_admin, admin_stopped) = oneshot::channel();
         let state = AdminState {
             discovery: discovery.clone(),
-            metrics,
-            listeners: admin_listeners,
+            metrics: metrics.clone(),
+            listeners: build::admin_listeners(&listeners),
+            unknown_host: build::explained_unknown_host(&config),
             stopping: Arc::clone(&stopping),
             access_log: Some(access_log.clone()),
             started,
             names: config.admin_names.iter().map(ToString::to_string).collect(),
         };
+        let proxy = webrouter_proxy::start(listeners, proxy_config, discovery.snapshots(), &metrics, &access_log)?;
+        let (stop_admin, admin_stopped) = oneshot::channel();
         let admin = tokio::spawn(webrouter_admin::serve(admin_listener, state, async move {
             // A dropped sender means the same as a sent word.
             let _ = admin_stopped.await;
         }));
-        if let Err(error) = listening.write(&config.state) {
-            let directory = config.state.display();
-            warn!(%directory, %error, "the state directory cannot be written: a restart will not remember the table");
-        }
-        info!(http = ?listening.http, external_http = ?listening.external_http, admin = %listening.admin, "listening");
+        listening.announce(&config.state);
         Ok(Self { discovery, proxy, access_log, stopping, admin, stop_admin, listening, config })
     }
 
@@ -114,9 +109,10 @@ impl Instance {
 
     /// Not ready first, then the unfinished requests, then everything else.
     pub(crate) async fn stop(self) {
-        let deadline = self.config.stop_deadline;
-        info!(?deadline, "stopping");
+        let (notice, deadline) = (self.config.stop_notice, self.config.stop_deadline);
+        info!(?notice, ?deadline, "stopping");
         self.stopping.store(true, Ordering::Release);
+        tokio::time::sleep(notice).await;
         let (proxy, access_log) = (self.proxy, self.access_log);
         match tokio::task::spawn_blocking(move || proxy.stop(deadline)).await {
             Ok(report) if report.unfinished > 0 => {
@@ -125,11 +121,10 @@ impl Instance {
             Ok(_) => {}
             Err(error) => warn!(%error, "the data plane did not stop in order"),
         }
-        self.discovery.stop().await;
+        ended("discovery", self.discovery.stop()).await;
         let _ = self.stop_admin.send(());
-        if tokio::time::timeout(ADMIN_DEADLINE, self.admin).await.is_err() {
-            warn!("the admin API did not stop in time");
-        }
+        ended("admin API", self.admin).await;
+        // It bounds its own wait, for lines that are still to be written.
         if let Err(error) = tokio::task::spawn_blocking(move || access_log.stop()).await {
             warn!(%error, "the access log did not stop in order");
         }
@@ -138,23 +133,24 @@ impl Instance {
     }
 }
 
+async fn bind_admin(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address} for the admin API; choose another address in [admin] listen")
+    })
+}
+
 /// Logs to standard error; `RUST_LOG` wins over `level`.
 pub(crate) fn start_logging(level: &str) -> Result<(), LoggingError> {
     logging::start(&LoggingConfig { level: level.to_owned(), ..LoggingConfig::default() })
 }
 
-/// Every connection is a file, and the soft limit is often 1024.
-fn raise_open_files() -> usize {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        limit.current = limit.maximum;
-        if let Err(error) = setrlimit(Resource::Nofile, limit) {
-            warn!(%error, "cannot raise the limit of open files");
-        }
+/// Waits for the end of a part, but not for ever: a disk may hang.
+async fn ended<T>(part: &'static str, end: impl Future<Output = T>) -> Option<T> {
+    let ended = tokio::time::timeout(END_DEADLINE, end).await;
+    if ended.is_err() {
+        warn!(part, "did not end in time");
     }
-    let in_force = getrlimit(Resource::Nofile).current;
-    in_force.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
+    ended.ok()
 }
 
-const ADMIN_DEADLINE: Duration = Duration::from_secs(5);
+const END_DEADLINE: Duration = Duration::from_secs(5);

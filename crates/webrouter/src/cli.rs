@@ -12,6 +12,7 @@ use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -142,18 +143,18 @@ fn carry_out(command: Command) -> anyhow::Result<Verdict> {
     match command {
         Command::Run(file) => {
             let config = file.load()?.with_source()?;
-            runtime()?.block_on(app::run(config, &Environment::of_process()))
+            block_on(app::run(config, &Environment::of_process()))
         }
-        Command::Demo { port } => runtime()?.block_on(demo::run(port)),
+        Command::Demo { port } => block_on(demo::run(port)),
         Command::Check { file, live, json } => {
             let config = file.load()?.with_source()?;
-            runtime()?.block_on(check::check(&config, live, json))
+            block_on(check::check(&config, live, json))
         }
-        Command::Routes { instance, host, app } => runtime()?.block_on(routes::routes(&instance, host, app)),
-        Command::Explain { url, method, instance } => runtime()?.block_on(explain::explain(&instance, &url, &method)),
-        Command::Status(instance) => runtime()?.block_on(status::status(&instance)),
-        Command::Hold { decision, id, instance } => runtime()?.block_on(hold::hold(&instance, decision, id)),
-        Command::Lainlet { apps, listen } => runtime()?.block_on(lainlet(&apps, listen)),
+        Command::Routes { instance, host, app } => block_on(routes::routes(&instance, host, app)),
+        Command::Explain { url, method, instance } => block_on(explain::explain(&instance, &url, &method)),
+        Command::Status(instance) => block_on(status::status(&instance)),
+        Command::Hold { decision, id, instance } => block_on(hold::hold(&instance, decision, id)),
+        Command::Lainlet { apps, listen } => block_on(lainlet(&apps, listen)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "webrouter", &mut script);
@@ -200,9 +201,14 @@ fn print_json(value: &impl serde::Serialize) -> anyhow::Result<Verdict> {
     print(text.as_bytes())
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+/// Runs a command to its end; blocking work that hangs, on a disk or a name, does not keep the process.
+fn block_on(work: impl Future<Output = anyhow::Result<Verdict>>) -> anyhow::Result<Verdict> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start: the system gives no event queue; check the limit of open files (ulimit -n)")
+    let runtime =
+        runtime.context("cannot start: the system gives no event queue; check the limit of open files (ulimit -n)")?;
+    let verdict = runtime.block_on(work);
+    runtime.shutdown_timeout(BLOCKING_WORK_DEADLINE);
+    verdict
 }
 
 fn explain_failure(error: &anyhow::Error) -> ExitCode {
@@ -223,4 +229,22 @@ fn explain_failure(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(1)
 }
 
+const BLOCKING_WORK_DEADLINE: Duration = Duration::from_secs(1);
 const EXIT_CODES: &str = "Exit codes: 0 well, 1 found a problem, 2 wrong use or configuration.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_hangs_does_not_keep_the_process() {
+        let (release, hanging) = std::sync::mpsc::channel::<()>();
+        let verdict = block_on(async {
+            tokio::task::spawn_blocking(move || hanging.recv());
+            Ok(Verdict::Well)
+        });
+        assert_eq!(verdict.ok(), Some(Verdict::Well));
+        // Sent after the end: the work was still waiting for it.
+        release.send(()).expect("it hangs still");
+    }
+}

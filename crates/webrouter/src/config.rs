@@ -49,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) admin_names: Vec<Host>,
     pub(crate) state: PathBuf,
     pub(crate) guard: Guard,
+    /// For how long requests are still taken after the instance has said that it is not ready.
+    pub(crate) stop_notice: Duration,
     pub(crate) stop_deadline: Duration,
 }
 

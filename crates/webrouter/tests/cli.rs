@@ -178,6 +178,24 @@ fn check_reads_the_file_source_and_tells_rejections() {
 }
 
 #[test]
+fn check_does_not_wait_for_a_lainlet_that_it_does_not_ask() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    let check = |arguments: &[&str]| {
+        let begun = std::time::Instant::now();
+        let router = Router::builder(BINARY).lainlet(nobody);
+        let (code, out, _) = router.run_to_end(&[&["check"], arguments].concat());
+        assert!(begun.elapsed() < std::time::Duration::from_secs(8), "{:?}", begun.elapsed());
+        (code, out)
+    };
+    let (code, out) = check(&[]);
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.contains("not asked") && out.contains("--live") && !out.contains("0 routes"), "{out}");
+    let (code, out) = check(&["--live"]);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("failed"), "{out}");
+}
+
+#[test]
 fn client_commands_tell_people_and_programs() {
     let router = Router::builder(BINARY).apps(APPS).start();
     router.wait_ready();

@@ -11,9 +11,8 @@ use webrouter_telemetry::access_log::{AccessLogConfig, Destination, Format};
 
 use crate::config::{self, AccessLogFormat, AccessLogSink, Config, Threads};
 
-/// `open_files` bounds the connections whatever is configured: without a file left, no endpoint can be reached either.
-pub(super) fn proxy_config(config: &Config, open_files: usize) -> ProxyConfig {
-    let affordable = open_files.saturating_sub(FILES_KEPT).div_euclid(FILES_PER_CONNECTION).max(1);
+/// `affordable` bounds the connections whatever is configured: without a file left, no endpoint can be reached either.
+pub(super) fn proxy_config(config: &Config, affordable: usize) -> ProxyConfig {
     let listener = |scope| move |&address: &std::net::SocketAddr| ListenerConfig { address, scope };
     let all = config.listen.http.iter().map(listener(Scope::All));
     let external = config.listen.external_http.iter().map(listener(Scope::External));
@@ -47,11 +46,6 @@ pub(super) fn proxy_config(config: &Config, open_files: usize) -> ProxyConfig {
     }
 }
 
-/// The client, its endpoint, and the two ends of a pipe.
-const FILES_PER_CONNECTION: usize = 4;
-/// For the access log, the store, the sources, the admin API.
-const FILES_KEPT: usize = 256;
-
 pub(super) fn access_log_config(config: &Config) -> AccessLogConfig {
     AccessLogConfig {
         destination: match &config.access_log.sink {
@@ -84,6 +78,14 @@ pub(crate) fn discovery_config(config: &Config) -> DiscoveryConfig {
         },
         guard: GuardConfig { max_loss: config.guard.max_loss, grace: config.guard.grace, ..GuardConfig::default() },
         ..DiscoveryConfig::default()
+    }
+}
+
+/// What the admin API says of a host that nobody claims.
+pub(super) fn explained_unknown_host(config: &Config) -> webrouter_admin::UnknownHost {
+    match config.routing.unknown_host {
+        config::UnknownHost::NotFound => webrouter_admin::UnknownHost::NotFound,
+        config::UnknownHost::Close => webrouter_admin::UnknownHost::Close,
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tracing::{info, warn};
 use webrouter_proxy::{Listeners, Scope};
 
 /// The bound addresses of an instance.
@@ -30,8 +31,17 @@ impl Listening {
         serde_json::from_slice(&text).map_err(io::Error::other)
     }
 
+    /// Tells the log and who reads the state directory.
+    pub(super) fn announce(&self, directory: &Path) {
+        if let Err(error) = self.write(directory) {
+            let directory = directory.display();
+            warn!(%directory, %error, "the state directory cannot be written: a restart will not remember the table");
+        }
+        info!(http = ?self.http, external_http = ?self.external_http, admin = %self.admin, "listening");
+    }
+
     /// Writes it in one step: a reader sees all or nothing.
-    pub(super) fn write(&self, directory: &Path) -> io::Result<()> {
+    fn write(&self, directory: &Path) -> io::Result<()> {
         std::fs::create_dir_all(directory)?;
         let new = directory.join(format!("{NAME}.new"));
         std::fs::write(&new, serde_json::to_vec(self).map_err(io::Error::other)?)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use webrouter_discovery::Discovery;
-use webrouter_discovery::status::SourceState;
+use webrouter_discovery::status::{SourceState, SourceStatus};
 
 use super::{Verdict, print, print_json};
 use crate::app::discovery_config;
@@ -43,7 +43,9 @@ pub(super) async fn check(config: &Config, live: bool, json: bool) -> anyhow::Re
     discovery_config.state_directory = None;
     let not_asked = discovery_config.lainlet.take_if(|_| !live);
     let discovery = Discovery::start(discovery_config).await?;
-    wait_for_sources(&discovery).await;
+    if !discovery.status().sources.is_empty() {
+        wait_for_sources(&discovery).await;
+    }
     let mut report = report(&discovery);
     discovery.stop().await;
     report.sources.extend(not_asked.map(|lainlet| SourceReport {
@@ -63,12 +65,18 @@ pub(super) async fn check(config: &Config, live: bool, json: bool) -> anyhow::Re
 /// Until each source has said its view or failed to.
 async fn wait_for_sources(discovery: &Discovery) {
     let heard = async {
-        while !discovery.is_ready() && discovery.status().sources.iter().all(|s| s.state != SourceState::Failing) {
+        while !discovery.is_ready() && !failed(&discovery.status().sources) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     // A source that says nothing in this time is reported as failed.
     let _ = tokio::time::timeout(PATIENCE, heard).await;
+}
+
+/// Each has answered, and one of them with a failure: the table will not be full.
+fn failed(sources: &[SourceStatus]) -> bool {
+    let any = |state| sources.iter().any(|source| source.state == state);
+    any(SourceState::Failing) && !any(SourceState::Connecting)
 }
 
 fn report(discovery: &Discovery) -> Report {
@@ -103,13 +111,16 @@ fn report(discovery: &Discovery) -> Report {
 fn describe(report: &Report) -> String {
     let mut text = "the configuration is good\n".to_owned();
     for source in &report.sources {
-        let hint = if source.outcome == "not asked" { " (ask it with --live)" } else { "" };
+        let hint = if source.outcome == "not asked" { " (--live asks it)" } else { "" };
         text.push_str(&format!("{} {}: {}{hint}\n", source.kind, source.target, source.outcome));
         if let Some(problem) = &source.problem {
             text.push_str(&format!("  {problem}\n"));
         }
     }
-    text.push_str(&format!("{} routes, {} procs, {} endpoints\n", report.routes, report.procs, report.endpoints));
+    if report.sources.iter().any(|source| source.outcome != "not asked") {
+        let Report { routes, procs, endpoints, .. } = report;
+        text.push_str(&format!("{routes} routes, {procs} procs, {endpoints} endpoints\n"));
+    }
     if !report.rejections.is_empty() {
         text.push_str(&format!("\n{} rejections:\n", report.rejections.len()));
     }

@@ -5,30 +5,12 @@ use webrouter_admin_api::{Route, RouteFlag, Routes, paths};
 use super::{Instance, Verdict, print, print_json, text};
 
 pub(super) async fn routes(instance: &Instance, host: Option<String>, app: Option<String>) -> anyhow::Result<Verdict> {
-    let mut all: Option<Routes> = None;
-    loop {
-        let offset = all.as_ref().map_or(0, |all| all.routes.len()).to_string();
-        let mut query = vec![("offset", offset.as_str()), ("limit", PAGE)];
-        query.extend(host.as_deref().map(|host| ("host", host)));
-        query.extend(app.as_deref().map(|app| ("app", app)));
-        let page: Routes = instance.get(paths::ROUTES, &query).await?;
-        let last = page.routes.is_empty();
-        let all = match &mut all {
-            // The table changed between two pages: begin again, so that the list is of one generation.
-            Some(all) if all.generation != page.generation => {
-                *all = Routes { routes: Vec::new(), ..page };
-                continue;
-            }
-            Some(all) => {
-                all.routes.extend(page.routes);
-                all
-            }
-            None => all.insert(page),
-        };
-        if last || all.routes.len() >= all.total {
-            return show(instance, all);
-        }
-    }
+    let mut query = vec![("limit", PAGE)];
+    query.extend(host.as_deref().map(|host| ("host", host)));
+    query.extend(app.as_deref().map(|app| ("app", app)));
+    // One page, so that the list is of one generation.
+    let routes: Routes = instance.get(paths::ROUTES, &query).await?;
+    show(instance, &routes)
 }
 
 fn show(instance: &Instance, routes: &Routes) -> anyhow::Result<Verdict> {
@@ -42,7 +24,11 @@ fn show(instance: &Instance, routes: &Routes) -> anyhow::Result<Verdict> {
     for route in &routes.routes {
         table.add_row([&route.mountpoint, &route.upstream, &route.source, &endpoints(route), &notes(route)]);
     }
-    let count = format!("{} routes, generation {}\n", routes.total, routes.generation);
+    let shown = match routes.routes.len() {
+        all if all == routes.total => String::new(),
+        some => format!(", the first {some} are shown; narrow them with --host or --app"),
+    };
+    let count = format!("{} routes, generation {}{shown}\n", routes.total, routes.generation);
     print((text::lines(&table) + &count).as_bytes())
 }
 
@@ -63,4 +49,5 @@ pub(super) fn notes(route: &Route) -> String {
     route.flags.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
-const PAGE: &str = "1000";
+/// As many as an instance tells at once.
+const PAGE: &str = "100000";

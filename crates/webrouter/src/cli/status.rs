@@ -65,7 +65,11 @@ fn describe(status: &Status, rejections: Option<&Rejections>) -> Result<String, 
         }
     }
     if let Some(error) = &status.store_error {
-        writeln!(out, "STATE     not stored: {} ({} times, last {})", error.message, error.count, error.at)?;
+        let what = match error.kind.as_str() {
+            "corrupt" => "what an earlier run stored was unreadable",
+            _ => "not stored",
+        };
+        writeln!(out, "STATE     {what}: {} ({} times, last {})", error.message, error.count, error.at)?;
     }
     if status.access_log.lost_total > 0 {
         writeln!(

@@ -63,16 +63,20 @@ impl<'a> Reader<'a> {
         list
     }
 
-    pub(super) fn duration(&mut self, leaf: Leaf, default: Duration) -> Duration {
+    /// A duration of at least `least`.
+    pub(super) fn duration(&mut self, leaf: Leaf, default: Duration, least: Duration) -> Duration {
         self.value(leaf, default, |value| {
             let offence = || {
                 let fix = "write a number with its unit, ms, s, m or h, as text: \"5s\", \"200ms\", \"15m\"";
                 (format!("{} is not a duration", shown(value)), fix.to_owned())
             };
             let duration = value.as_str().and_then(parse_duration).ok_or_else(offence)?;
-            match duration.is_zero() {
-                true => Err(("a duration of zero would end everything at once".to_owned(), offence().1)),
-                false => Ok(duration),
+            match (least..=LONGEST).contains(&duration) {
+                true => Ok(duration),
+                false => Err((
+                    format!("{} is out of range", shown(value)),
+                    format!("write a duration from \"{least:?}\" to a year, \"8760h\""),
+                )),
             }
         })
     }
@@ -87,11 +91,20 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A size or count that may be `"unlimited"`.
-    pub(super) fn limit(&mut self, leaf: Leaf) -> Option<u64> {
-        self.value(leaf, None, |value| match value.as_str() {
-            Some("unlimited") => Ok(None),
-            _ => size_of(value).map(Some).map_err(|(problem, fix)| (problem, format!("{fix}; or \"unlimited\""))),
+    /// A size or count of at least `least` that may be `"unlimited"`.
+    pub(super) fn limit(&mut self, leaf: Leaf, least: u64) -> Option<u64> {
+        self.value(leaf, None, |value| {
+            if value.as_str() == Some("unlimited") {
+                return Ok(None);
+            }
+            let size = size_of(value).map_err(|(problem, fix)| (problem, format!("{fix}; or \"unlimited\"")))?;
+            match size >= least {
+                true => Ok(Some(size)),
+                false => {
+                    let fix = format!("write {least} or more, or \"unlimited\"");
+                    Err((format!("{} is out of range", shown(value)), fix))
+                }
+            }
         })
     }
 
@@ -189,3 +202,6 @@ fn describe(value: &Value) -> &'static str {
         Value::Table(_) => "a table",
     }
 }
+
+/// Longer ones are mistakes, and too many of them do not fit into a clock.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);

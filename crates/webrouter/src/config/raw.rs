@@ -56,4 +56,4 @@ section!(RawForwarding { trusted_proxies: Leaf });
 section!(RawAdmin { listen: Leaf, names: Leaf });
 section!(RawState { directory: Leaf });
 section!(RawGuard { max_loss: Leaf, grace: Leaf });
-section!(RawStop { deadline: Leaf });
+section!(RawStop { notice: Leaf, deadline: Leaf });

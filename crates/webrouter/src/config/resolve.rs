@@ -71,9 +71,10 @@ fn sections(reader: &mut Reader<'_>, raw: RawConfig) -> Config {
         state: reader.path(raw.state.directory).unwrap_or_else(|| PathBuf::from("/var/lib/webrouter")),
         guard: Guard {
             max_loss: reader.value(raw.guard.max_loss, 0.5, share),
-            grace: reader.duration(raw.guard.grace, Duration::from_secs(60)),
+            grace: reader.duration(raw.guard.grace, Duration::from_secs(60), MILLISECOND),
         },
-        stop_deadline: reader.duration(raw.stop.deadline, Duration::from_secs(30)),
+        stop_notice: reader.duration(raw.stop.notice, Duration::ZERO, Duration::ZERO),
+        stop_deadline: reader.duration(raw.stop.deadline, Duration::from_secs(30), MILLISECOND),
     }
 }
 
@@ -104,11 +105,11 @@ fn lainlet(reader: &mut Reader<'_>, raw: RawLainlet) -> LainletSource {
     let source = LainletSource {
         address: reader.value(raw.address, default.address, |value| {
             let text = value.as_str().unwrap_or_default();
-            lainlet_address(text).ok_or_else(|| not_lainlet(&shown(value)))
+            lainlet_address(text, LAINLET_PORT_DEFAULT).ok_or_else(|| not_lainlet(&shown(value)))
         }),
-        heartbeat: reader.duration(raw.heartbeat, default.heartbeat),
-        read_timeout: reader.duration(raw.read_timeout, default.read_timeout),
-        refresh: reader.duration(raw.refresh, default.refresh),
+        heartbeat: reader.duration(raw.heartbeat, default.heartbeat, SECOND),
+        read_timeout: reader.duration(raw.read_timeout, default.read_timeout, SECOND),
+        refresh: reader.duration(raw.refresh, default.refresh, SECOND),
     };
     check_heartbeat(reader, &source, timeout_span);
     source
@@ -170,11 +171,11 @@ fn access_log(reader: &mut Reader<'_>, raw: RawAccessLog) -> AccessLog {
 
 fn timeouts(reader: &mut Reader<'_>, raw: RawTimeouts) -> Timeouts {
     Timeouts {
-        connect: reader.duration(raw.connect, Duration::from_secs(5)),
-        request_header: reader.duration(raw.request_header, Duration::from_secs(60)),
-        request_body: reader.duration(raw.request_body, Duration::from_secs(60)),
-        upstream: reader.duration(raw.upstream, Duration::from_secs(900)),
-        keep_alive: reader.duration(raw.keep_alive, Duration::from_secs(65)),
+        connect: reader.duration(raw.connect, Duration::from_secs(5), MILLISECOND),
+        request_header: reader.duration(raw.request_header, Duration::from_secs(60), MILLISECOND),
+        request_body: reader.duration(raw.request_body, Duration::from_secs(60), MILLISECOND),
+        upstream: reader.duration(raw.upstream, Duration::from_secs(900), MILLISECOND),
+        keep_alive: reader.duration(raw.keep_alive, Duration::from_secs(65), MILLISECOND),
     }
 }
 
@@ -184,9 +185,9 @@ fn limits(reader: &mut Reader<'_>, raw: RawLimits) -> Limits {
         request_head_bytes: reader.size(raw.request_head_bytes, 64 * KIB, KIB, 16 * KIB * KIB),
         request_headers: reader.size(raw.request_headers, 128, 8, 4096),
         request_target_bytes: reader.size(raw.request_target_bytes, 16 * KIB, 256, 16 * KIB * KIB),
-        request_body_bytes: reader.limit(raw.request_body_bytes),
+        request_body_bytes: reader.limit(raw.request_body_bytes, 0),
         response_head_bytes: reader.size(raw.response_head_bytes, 64 * KIB, KIB, 16 * KIB * KIB),
-        connections: reader.limit(raw.connections).map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
+        connections: reader.limit(raw.connections, 1).map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
     }
 }
 
@@ -200,24 +201,23 @@ fn override_by(environment: &Environment, config: &mut Config, mistakes: &mut Ve
             Err(offence) => refuse(LAIN_DOMAIN, text, offence),
         }
     }
-    let mut address = None;
+    let mut port = None;
     if let Some(text) = environment.value(LAINLET_PORT) {
-        match text.parse::<u16>().ok().filter(|port| *port != 0) {
-            Some(port) => address = Some(format!("{LAINLET_HOST}:{port}")),
-            None => {
-                let fix = "set a number from 1 to 65535".to_owned();
-                refuse(LAINLET_PORT, text, (format!("`{}` is not a port", text.escape_debug()), fix));
-            }
+        port = text.parse::<u16>().ok().filter(|port| *port != 0);
+        if port.is_none() {
+            let fix = "set a number from 1 to 65535".to_owned();
+            refuse(LAINLET_PORT, text, (format!("`{}` is not a port", text.escape_debug()), fix));
         }
     }
     if let Some(text) = environment.value(LAINLET_ADDR) {
-        match lainlet_address(text) {
-            Some(text) => address = Some(text),
+        match lainlet_address(text, port.unwrap_or(LAINLET_PORT_DEFAULT)) {
+            Some(address) => config.lainlet.get_or_insert_with(default_lainlet).address = address,
             None => refuse(LAINLET_ADDR, text, not_lainlet(&format!("`{}`", text.escape_debug()))),
         }
-    }
-    if let Some(address) = address {
-        config.lainlet.get_or_insert_with(default_lainlet).address = address;
+    } else if let Some(port) = port {
+        let address = &mut config.lainlet.get_or_insert_with(default_lainlet).address;
+        let name = address.rsplit_once(':').map_or(address.as_str(), |(name, _)| name);
+        *address = format!("{name}:{port}");
     }
     if let Some(text) = environment.value(NGINX_SSL_PATH) {
         config.certificates = PathBuf::from(text);
@@ -232,21 +232,23 @@ fn override_by(environment: &Environment, config: &mut Config, mistakes: &mut Ve
 
 fn default_lainlet() -> LainletSource {
     LainletSource {
-        address: format!("{LAINLET_HOST}:9001"),
+        address: format!("{LAINLET_HOST}:{LAINLET_PORT_DEFAULT}"),
         heartbeat: Duration::from_secs(10),
         read_timeout: Duration::from_secs(30),
         refresh: Duration::from_secs(30),
     }
 }
 
-/// `host:port`, also with a scheme in front or without the port, as clusters write it.
-fn lainlet_address(text: &str) -> Option<String> {
+/// `host:port`, also with a scheme in front or without the port, as clusters write it; then it is at `port`.
+fn lainlet_address(text: &str, port: u16) -> Option<String> {
     let text = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
     if text.parse::<std::net::SocketAddr>().is_ok() {
         return Some(text.to_owned());
     }
-    let (name, port) = text.rsplit_once(':').unwrap_or((text, "9001"));
-    let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) => (name, port.parse().ok().filter(|port| *port != 0)?),
+        None => (text, port),
+    };
     Host::parse(name).ok().map(|name| format!("{name}:{port}"))
 }
 
@@ -295,4 +297,7 @@ fn loopback(port: u16) -> std::net::SocketAddr {
 }
 
 const LAINLET_HOST: &str = "lainlet.lain";
+const LAINLET_PORT_DEFAULT: u16 = 9001;
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
 const MAX_THREADS: i64 = 1024;

@@ -75,6 +75,20 @@ fn lainlet_port_alone_is_a_source() {
 }
 
 #[test]
+fn address_and_port_of_lainlet_combine() {
+    let check = |file: &str, pairs: &[(&str, &str)], expected: &str| {
+        let config = parse(file, pairs).expect("good");
+        assert_eq!(config.lainlet.expect("a lainlet").address, expected, "{file:?} {pairs:?}");
+    };
+    let file = "[source.lainlet]\naddress = \"a:1\"";
+    check(file, &[("LAINLET_PORT", "2")], "a:2");
+    check("[source.lainlet]\naddress = \"[::1]:1\"", &[("LAINLET_PORT", "2")], "[::1]:2");
+    check(file, &[("LAINLET_ADDR", "b")], "b:9001");
+    check(file, &[("LAINLET_ADDR", "b"), ("LAINLET_PORT", "2")], "b:2");
+    check(file, &[("LAINLET_ADDR", "b:3"), ("LAINLET_PORT", "2")], "b:3");
+}
+
+#[test]
 fn relative_paths_are_meant_from_the_file() {
     let config =
         Config::parse(Path::new("/etc/w/webrouter.toml"), "[source.file]\npath = \"apps.toml\"", &environment(&[]));
@@ -112,9 +126,11 @@ fn a_mistake_in_the_file_has_a_place_and_a_fix() {
     check("[engine]\nthreads = 0", "2:11", "`0` is not a number of threads", "\"cores\"");
     check("[timeouts]\nconnect = 5", "2:11", "`5` is not a duration", "\"5s\"");
     check("[timeouts]\nconnect = \"5 sec\"", "2:11", "`5 sec` is not a duration", "\"5s\"");
-    check("[timeouts]\nconnect = \"0s\"", "2:11", "zero", "\"5s\"");
+    check("[timeouts]\nconnect = \"0s\"", "2:11", "`0s` is out of range", "from \"1ms\"");
+    check("[timeouts]\nupstream = \"9999h\"", "2:12", "`9999h` is out of range", "to a year");
     check("[limits]\nrequest_head_bytes = \"64KB\"", "2:22", "`64KB` is not a size", "\"64KiB\"");
     check("[limits]\nrequest_head_bytes = 1", "2:22", "`1` is out of range", "from 1024 to");
+    check("[limits]\nconnections = 0", "2:15", "`0` is out of range", "write 1 or more, or \"unlimited\"");
     check("[limits]\nconnections = \"many\"", "2:15", "`many` is not a size", "\"unlimited\"");
     check("[routing]\nunknown_host = \"clsoe\"", "2:16", "`clsoe` is not a known value", "did you mean `close`?");
     check("[routing]\nsubdomains = \"yes\"", "2:14", "`yes` is neither true nor false", "write true or false");
@@ -130,7 +146,11 @@ fn a_mistake_in_the_file_has_a_place_and_a_fix() {
     check("[guard]\nmax_loss = 50", "2:12", "`50` is not a share", "0.5");
     check("[source.lainlet]\naddress = \"lainlet:x\"", "2:11", "not the address of a lainlet", "lainlet.lain:9001");
     check("[source.lainlet]\nheartbeat = \"40s\"", "2:13", "not longer than heartbeat", "three times");
-    check("[source.lainlet]\nheartbeat = \"500ms\"", "2:13", "heartbeat every 500ms", "whole seconds");
+    check("[source.lainlet]\nheartbeat = \"1500ms\"", "2:13", "heartbeat every 1.5s", "whole seconds");
+    for key in ["heartbeat", "read_timeout", "refresh"] {
+        let place = format!("2:{}", key.len() + 4);
+        check(&format!("[source.lainlet]\n{key} = \"500ms\""), &place, "`500ms` is out of range", "from \"1s\"");
+    }
     check("[source.fil]\npath = \"x\"", "1:9", "unknown key `fil`", "did you mean `file`?");
     check("[admin]\nlisten = 9080", "2:10", "not an address to listen at", "ip:port");
     check("[state]\ndirectory = 1", "2:13", "`1` is not a path", "write a path as text");
