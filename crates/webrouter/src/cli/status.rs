@@ -66,7 +66,7 @@ fn describe(status: &Status, rejections: Option<&Rejections>) -> Result<String, 
     }
     if let Some(error) = &status.store_error {
         let what = match error.kind.as_str() {
-            "corrupt" => "what an earlier run stored was unreadable",
+            "corrupt" => "the stored table was unreadable",
             _ => "not stored",
         };
         writeln!(out, "STATE     {what}: {} ({} times, last {})", error.message, error.count, error.at)?;
