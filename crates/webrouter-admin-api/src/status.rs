@@ -137,7 +137,7 @@ pub struct Hold {
     pub reason: String,
     /// Since when.
     pub since: String,
-    /// When it is applied unless somebody decides; absent once it was refused.
+    /// When it is applied unless somebody decides; absent where only a decision, or a better word of the source, ends it.
     pub applies_at: Option<String>,
     /// Routes of the source in force.
     pub routes_before: usize,
@@ -147,7 +147,7 @@ pub struct Hold {
     pub endpoints_before: usize,
     /// Endpoints of the source if it were applied.
     pub endpoints_after: usize,
-    /// The procs kept at their last version; empty when the whole update is kept back.
+    /// The procs kept at their last version; a hundred are listed.
     pub procs: Vec<String>,
 }
 

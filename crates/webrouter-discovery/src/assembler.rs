@@ -229,8 +229,16 @@ impl Assembler {
         let stays_silent = |health: &SourceHealth| {
             age >= READY_WHEN_SILENT || (age >= READY_WHEN_FAILING && health.state() == SourceState::Failing)
         };
+        // A file that was never there must not keep a cluster waiting whose discovery was heard.
+        let others_were_heard = unheard.len() < self.setup.sources.len();
+        let is_missed = |health: &SourceHealth| {
+            !(others_were_heard && age >= READY_WHEN_SILENT && health.state() == SourceState::Failing)
+        };
         let is_full = !self.setup.sources.is_empty();
-        if is_full && unheard.iter().all(|(source, health)| stands_in(source) && stays_silent(health)) {
+        let may_go_without = |(source, health): &&(SourceName, Arc<SourceHealth>)| {
+            !is_missed(health) || (stands_in(source) && stays_silent(health))
+        };
+        if is_full && unheard.iter().all(may_go_without) {
             let told = self.setup.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
             if told {
                 let from_last_good = !unheard.is_empty();

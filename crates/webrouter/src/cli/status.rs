@@ -61,7 +61,7 @@ fn describe(status: &Status, rejections: Option<&Rejections>) -> Result<String, 
         }
         match &hold.applies_at {
             Some(at) => writeln!(out, "          applied at {at}; decide with: webrouter hold accept|refuse")?,
-            None => writeln!(out, "          refused; let it through with: webrouter hold accept")?,
+            None => writeln!(out, "          waits for a decision; let it through with: webrouter hold accept")?,
         }
     }
     if let Some(error) = &status.store_error {
