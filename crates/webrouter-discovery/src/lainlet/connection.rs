@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use rustix::net::sockopt;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -38,6 +39,8 @@ impl Connection {
             .await
             .map_err(|_| Problem::new("connect", format!("no connection within {:?}", config.connect_timeout)))?
             .map_err(|error| Problem::new("connect", error))?;
+        // Without it the connection is good all the same, and the read time-out ends it.
+        let _ = keep_asking(&stream);
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(READ_BUFFER)
             .handshake(TokioIo::new(stream))
@@ -116,6 +119,15 @@ impl Connection {
     }
 }
 
+/// Lets the kernel ask whether the other host still knows this connection, which takes no byte of the stream: one that
+/// vanished and is back says at once that it does not.
+fn keep_asking(stream: &TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE)?;
+    sockopt::set_tcp_keepcnt(stream, KEEPALIVES_LOST)
+}
+
 fn parts(response: Response<Incoming>) -> (StatusCode, Incoming) {
     (response.status(), response.into_body())
 }
@@ -128,6 +140,9 @@ pub(super) async fn get(config: &LainletConfig, target: &str) -> Result<Bytes, P
     timeout(deadline, whole).await.map_err(late)?
 }
 
+const KEEPALIVE: Duration = Duration::from_secs(1);
+/// A pause of the network is no end.
+const KEEPALIVES_LOST: u32 = 20;
 const ERROR_BODY: usize = 4096;
 /// A state of 3 MB arrives in few pieces.
 const READ_BUFFER: usize = 256 * 1024;
