@@ -105,7 +105,7 @@ impl Body {
         deadline: &mut Deadline,
     ) -> Result<(), BodyError> {
         self.splice(reader, writer, patience, deadline).await?;
-        let (mut room, mut turn) = (FIRST_READ, 0);
+        let (mut room, mut turn) = (self.first_room(), 0);
         while !self.is_done() {
             buffer.clear();
             buffer.resize(GAP, 0);
@@ -137,6 +137,14 @@ impl Body {
             }
         }
         Ok(())
+    }
+
+    /// A body whose length is known is read in as few pieces as may be; another one shows by and by how fast it comes.
+    fn first_room(&self) -> usize {
+        match self.source {
+            Source::Length(left) => usize::try_from(left).unwrap_or(usize::MAX).clamp(FIRST_READ, LARGEST_READ),
+            _ => FIRST_READ,
+        }
     }
 
     /// Moves what is long and goes through unchanged without copying it.
