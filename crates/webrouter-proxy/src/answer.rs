@@ -3,6 +3,7 @@
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
+use webrouter_routing::policy::Timeouts;
 
 use crate::body::write_all;
 use crate::core::Core;
@@ -18,6 +19,7 @@ use crate::upload::{Upload, UploadState};
 /// What reading a head takes.
 pub(crate) struct AnswerHead<'a> {
     pub(crate) core: &'a Core,
+    pub(crate) timeouts: &'a Timeouts,
     pub(crate) request: &'a Request,
     pub(crate) scratch: &'a mut Scratch,
     pub(crate) record: &'a mut Record,
@@ -51,7 +53,7 @@ impl AnswerHead<'_> {
             self.record.interim = true;
             if head.version == Version::Http11 {
                 write_interim(response_head, bytes, reply);
-                write_all(client_writer, reply, self.core.config.timeouts.upstream, self.deadline)
+                write_all(client_writer, reply, self.timeouts.upstream, self.deadline)
                     .await
                     .map_err(|error| ProxyError::of_download(&error))?;
             }
@@ -71,9 +73,11 @@ impl AnswerHead<'_> {
             if response.len() >= self.core.config.limits.response_head_bytes {
                 return Err(BadResponse::HeadTooLarge.into());
             }
-            let at = Instant::now() + self.core.config.timeouts.upstream;
+            let patience = if response.is_empty() { self.timeouts.first_byte } else { self.timeouts.upstream };
+            let at = Instant::now() + patience;
             match self.deadline.until(at, reader.read_buf(response)).await {
                 Err(_) if self.upload.state.get() == UploadState::Running => {}
+                Err(_) if response.is_empty() => return Err(ProxyError::FirstByteTimeout),
                 Err(_) => return Err(ProxyError::UpstreamTimeout),
                 Ok(Ok(0)) => return Err(ProxyError::UpstreamClosed),
                 Ok(Ok(_)) => {}

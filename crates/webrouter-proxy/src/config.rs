@@ -40,17 +40,13 @@ pub enum Scope {
     External,
 }
 
-/// How long the proxy waits.
+/// How long the proxy waits for clients; what an endpoint may take is told by the upstream's policy.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// For a connection to an endpoint.
-    pub connect: Duration,
     /// For a whole request head, from its first byte; 408 past it.
     pub request_header: Duration,
     /// Between two reads of a request's body; 408 past it.
     pub request_body: Duration,
-    /// Between two reads from, or writes to, an endpoint; 504 past it.
-    pub upstream: Duration,
     /// For the next request on an idle connection.
     pub keep_alive: Duration,
 }
@@ -58,10 +54,8 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(5),
             request_header: Duration::from_secs(60),
             request_body: Duration::from_secs(60),
-            upstream: Duration::from_secs(900),
             keep_alive: Duration::from_secs(65),
         }
     }

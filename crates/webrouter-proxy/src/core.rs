@@ -16,6 +16,7 @@ use webrouter_telemetry::metrics::CoreMetrics;
 use crate::clients::Clients;
 use crate::config::ProxyConfig;
 use crate::exchange::Scratch;
+use crate::fleet::Fleet;
 use crate::upstream::UpstreamState;
 
 /// The table as a request sees it: loaded once, kept to the request's end.
@@ -28,12 +29,13 @@ pub(crate) struct Core {
     pub(crate) access_log: AccessLog,
     pub(crate) log: RefCell<CoreLog>,
     pub(crate) clients: Clients,
+    pub(crate) fleet: Arc<Fleet>,
     table: RefCell<TableView>,
     upstreams: RefCell<HashMap<UpstreamId, Rc<UpstreamState>, foldhash::fast::RandomState>>,
     swept: Cell<Generation>,
     #[expect(clippy::vec_box, reason = "they move in and out once a request")]
     scratches: RefCell<Vec<Box<Scratch>>>,
-    random: RefCell<fastrand::Rng>,
+    pub(crate) random: RefCell<fastrand::Rng>,
     /// The HTTP date (RFC 9110 §5.6.7), made anew with every tick.
     pub(crate) date: RefCell<String>,
 }
@@ -51,6 +53,7 @@ impl Core {
         metrics: Arc<CoreMetrics>,
         access_log: AccessLog,
         clients: Clients,
+        fleet: Arc<Fleet>,
     ) -> Self {
         let mut newest = Cache::new(snapshots);
         let current = Rc::new(Arc::clone(newest.load()));
@@ -60,6 +63,7 @@ impl Core {
             log: RefCell::new(access_log.core()),
             access_log,
             clients,
+            fleet,
             table: RefCell::new(TableView { newest, current }),
             upstreams: RefCell::default(),
             swept: Cell::default(),
@@ -80,11 +84,11 @@ impl Core {
     }
 
     /// What this core knows of an upstream.
-    pub(crate) fn upstream(&self, upstream: &Upstream) -> Rc<UpstreamState> {
+    pub(crate) fn upstream(&self, upstream: &Arc<Upstream>) -> Rc<UpstreamState> {
         let mut upstreams = self.upstreams.borrow_mut();
         let state = upstreams.entry(upstream.id).or_insert_with(|| {
             let metrics = self.metrics.upstream(upstream.id.0, &upstream.name);
-            Rc::new(UpstreamState::new(upstream, metrics, self.random.borrow_mut().usize(..)))
+            Rc::new(UpstreamState::new(upstream, metrics, &self.fleet, self.random.borrow_mut().usize(..)))
         });
         Rc::clone(state)
     }
@@ -117,8 +121,11 @@ impl Core {
         let table = self.table();
         let mut idle = 0;
         self.upstreams.borrow_mut().retain(|id, state| {
-            let in_force = table.proc(&state.proc).filter(|proc| proc.upstream.id == *id);
-            idle += state.pool.sweep(in_force.map_or(&[], |proc| &proc.upstream.endpoints));
+            let in_force = table.proc(&state.shared.proc).filter(|proc| proc.upstream.id == *id);
+            if let Some(proc) = in_force {
+                state.view(&proc.upstream, &self.fleet);
+            }
+            idle += state.sweep();
             if in_force.is_none() {
                 self.metrics.forget(id.0);
             }

@@ -1,5 +1,7 @@
 //! What goes wrong with a request, whose fault it is, and the one place that says what follows from it.
 
+use std::time::Duration;
+
 use webrouter_routing::path::PathError;
 use webrouter_telemetry::cause::Cause;
 
@@ -23,12 +25,22 @@ pub(crate) enum ProxyError {
     NoEndpoint { app: String },
     #[error("no endpoint of the app {app} took the connection")]
     Unreachable { app: String, cause: Cause },
+    #[error("every endpoint of the app {app} has as many requests as it may have")]
+    Busy { app: String, cause: Cause },
+    #[error("too many requests to the app {app} fail; it is given a pause")]
+    CircuitOpen { app: String, retry_after: Duration },
     #[error("the endpoint closed the connection before it answered")]
     UpstreamClosed,
     #[error("the connection to the endpoint broke before it answered")]
     UpstreamReset,
-    #[error("the endpoint did not answer in time")]
+    #[error("the endpoint did not begin to answer in time")]
+    FirstByteTimeout,
+    #[error("the endpoint did not go on in time")]
     UpstreamTimeout,
+    #[error("the endpoint did not take the request in time")]
+    UpstreamWriteTimeout,
+    #[error("the request was not answered in the time it may take")]
+    RequestTimeout,
     #[error("the endpoint's answer is not HTTP: {0}")]
     BadResponse(#[from] BadResponse),
     /// The response had begun; it is cut, as the upstream's was.
@@ -121,7 +133,12 @@ impl ProxyError {
             Self::Unreachable { cause, .. } => (502, *cause, Page),
             Self::UpstreamClosed => (502, Cause::UpstreamClosed, Page),
             Self::UpstreamReset => (502, Cause::UpstreamReset, Page),
+            Self::Busy { cause, .. } => (503, *cause, Page),
+            Self::CircuitOpen { .. } => (503, Cause::CircuitOpen, Page),
+            Self::FirstByteTimeout => (504, Cause::FirstByteTimeout, Page),
             Self::UpstreamTimeout => (504, Cause::UpstreamTimeout, Page),
+            Self::UpstreamWriteTimeout => (504, Cause::UpstreamWriteTimeout, Page),
+            Self::RequestTimeout => (504, Cause::RequestTimeout, Page),
             Self::BadResponse(BadResponse::HeadTooLarge) => (502, Cause::ResponseHeadTooLarge, Page),
             Self::BadResponse(_) => (502, Cause::BadResponse, Page),
             Self::BodyCut => (502, Cause::BodyCut, Close),
@@ -135,6 +152,41 @@ impl ProxyError {
 }
 
 impl ProxyError {
+    /// What the endpoint that was asked did wrong, when it is to blame.
+    pub(crate) fn endpoint_fault(&self) -> Option<Cause> {
+        let to_blame = matches!(
+            self,
+            Self::UpstreamClosed
+                | Self::UpstreamReset
+                | Self::FirstByteTimeout
+                | Self::UpstreamTimeout
+                | Self::UpstreamWriteTimeout
+                | Self::BadResponse(_)
+                | Self::BodyCut
+        );
+        to_blame.then(|| self.verdict().cause)
+    }
+
+    /// Whether the app failed, wherever it did.
+    pub(crate) fn is_apps(&self) -> bool {
+        self.endpoint_fault().is_some() || matches!(self, Self::Unreachable { .. } | Self::RequestTimeout)
+    }
+
+    /// Whether the request can be sent again, if nothing of an answer was seen and its method is idempotent.
+    pub(crate) fn may_be_repeated(&self) -> bool {
+        matches!(self, Self::UpstreamClosed | Self::UpstreamReset | Self::FirstByteTimeout | Self::UpstreamWriteTimeout)
+    }
+
+    /// When to come again, where that can be said.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::NoEndpoint { .. } => Some(Duration::from_secs(5)),
+            Self::Busy { .. } => Some(Duration::from_secs(1)),
+            Self::CircuitOpen { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        }
+    }
+
     /// What a request's body that did not go through means.
     pub(crate) fn of_upload(error: &BodyError) -> Self {
         match error {

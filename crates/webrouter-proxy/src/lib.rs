@@ -10,6 +10,7 @@
 //! The request path waits for no discovery, no admin, no disk.
 
 mod answer;
+mod attempt;
 mod basic_auth;
 mod body;
 mod clients;
@@ -19,10 +20,12 @@ mod core;
 mod deadline;
 mod error;
 mod exchange;
+pub mod fleet;
 mod forward;
 mod headers;
 pub mod http1;
 mod listener;
+mod policy;
 mod request;
 mod response;
 mod server;

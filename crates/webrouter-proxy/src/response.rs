@@ -32,10 +32,11 @@ pub(crate) fn write_page(
     field(out, b"Content-Type", b"text/plain; charset=utf-8");
     number_field(out, b"Content-Length", page.len() as u64);
     field(out, b"X-Request-Id", id);
-    match verdict.cause {
-        Cause::NoEndpoint => field(out, b"Retry-After", b"5"),
-        Cause::NotImplemented => field(out, b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-        _ => {}
+    if let Some(wait) = error.retry_after() {
+        number_field(out, b"Retry-After", wait.as_secs().max(1));
+    }
+    if verdict.cause == Cause::NotImplemented {
+        field(out, b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     }
     end_head(record, head, out);
     if head.method.of_bytes(bytes) != b"HEAD" {

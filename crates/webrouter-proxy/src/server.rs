@@ -19,6 +19,7 @@ use webrouter_telemetry::metrics::{CoreMetrics, Metrics};
 use crate::clients::Clients;
 use crate::config::{ProxyConfig, Scope};
 use crate::core::Core;
+use crate::fleet::Fleet;
 use crate::listener::{self, Listeners};
 
 /// The data plane cannot be started.
@@ -45,6 +46,7 @@ pub fn start(
     listeners: Listeners,
     config: ProxyConfig,
     snapshots: Arc<ArcSwap<Snapshot>>,
+    fleet: &Arc<Fleet>,
     metrics: &Metrics,
     access_log: &AccessLog,
 ) -> Result<Proxy, StartError> {
@@ -57,6 +59,7 @@ pub fn start(
             sockets,
             config: Arc::clone(&config),
             snapshots: Arc::clone(&snapshots),
+            fleet: Arc::clone(fleet),
             metrics: metrics.core(index),
             access_log: access_log.clone(),
             connections: Arc::clone(&connections),
@@ -81,6 +84,7 @@ struct Seat {
     sockets: Vec<(std::net::TcpListener, Scope)>,
     config: Arc<ProxyConfig>,
     snapshots: Arc<ArcSwap<Snapshot>>,
+    fleet: Arc<Fleet>,
     metrics: Arc<CoreMetrics>,
     access_log: AccessLog,
     connections: Arc<AtomicUsize>,
@@ -98,7 +102,7 @@ impl Seat {
             }
         };
         let clients = Clients::new(self.connections, self.config.limits.connections);
-        let core = Rc::new(Core::new(self.config, self.snapshots, self.metrics, self.access_log, clients));
+        let core = Rc::new(Core::new(self.config, self.snapshots, self.metrics, self.access_log, clients, self.fleet));
         runtime.block_on(run(core, self.sockets, self.stopping))
     }
 }

@@ -9,9 +9,9 @@ use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
+use webrouter_routing::policy::Policy;
 
 use crate::connection::Client;
-use crate::core::Core;
 use crate::error::ProxyError;
 use crate::exchange::{Next, Record, Scratch};
 use crate::headers;
@@ -21,7 +21,7 @@ use crate::upstream::pool::UpstreamConnection;
 
 /// Passes the endpoint's 101 on and becomes a tunnel.
 pub(crate) async fn run(
-    core: &Core,
+    policy: &Policy,
     client: &mut Client,
     mut connection: UpstreamConnection,
     scratch: &mut Scratch,
@@ -51,7 +51,7 @@ pub(crate) async fn run(
     let down = Lane { reader, writer: client_writer, activity: &activity, moved: &down_bytes };
     record.table = None;
     let mut both = pin!(both(up.run(early), down.run(reply)));
-    let patience = core.config.timeouts.upstream;
+    let patience = policy.timeouts.upstream;
     while deadline.until(activity.get() + patience, both.as_mut()).await.is_err() {
         if activity.get().elapsed() >= patience {
             break;

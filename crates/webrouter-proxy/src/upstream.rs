@@ -3,26 +3,26 @@
 pub(crate) mod balance;
 pub(crate) mod connect;
 pub(crate) mod pool;
+pub(crate) mod view;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use webrouter_routing::mountpoint::Mountpoint;
-use webrouter_routing::name::ProcKey;
 use webrouter_routing::route::{Route, Upstream};
 use webrouter_telemetry::access_log::{AccessLog, LogFileId};
 use webrouter_telemetry::metrics::UpstreamMetrics;
 
-use pool::Pool;
+use crate::fleet::Fleet;
+use crate::fleet::upstream::SharedUpstream;
+use view::View;
 
 /// One upstream as one core sees it.
 pub(crate) struct UpstreamState {
-    pub(crate) proc: ProcKey,
+    pub(crate) shared: Arc<SharedUpstream>,
     pub(crate) metrics: Arc<UpstreamMetrics>,
-    pub(crate) pool: Pool,
-    /// Where the next round begins.
-    pub(crate) turn: Cell<usize>,
+    view: RefCell<Rc<View>>,
     logged: RefCell<Vec<Rc<LoggedRoute>>>,
 }
 
@@ -34,14 +34,25 @@ pub(crate) struct LoggedRoute {
 }
 
 impl UpstreamState {
-    pub(crate) fn new(upstream: &Upstream, metrics: Arc<UpstreamMetrics>, first_turn: usize) -> Self {
-        Self {
-            proc: upstream.proc.clone(),
-            metrics,
-            pool: Pool::default(),
-            turn: Cell::new(first_turn),
-            logged: RefCell::default(),
+    pub(crate) fn new(upstream: &Arc<Upstream>, metrics: Arc<UpstreamMetrics>, fleet: &Fleet, first_turn: usize) -> Self {
+        let shared = fleet.upstream(upstream);
+        shared.count_by(Arc::clone(&metrics));
+        let view = View::new(upstream, &shared, fleet, None, first_turn);
+        Self { shared, metrics, view: RefCell::new(Rc::new(view)), logged: RefCell::default() }
+    }
+
+    /// The endpoints as a snapshot has them.
+    pub(crate) fn view(&self, upstream: &Arc<Upstream>, fleet: &Fleet) -> Rc<View> {
+        let mut view = self.view.borrow_mut();
+        if !Arc::ptr_eq(&view.upstream, upstream) {
+            *view = Rc::new(View::new(upstream, &self.shared, fleet, Some(&view), view.turn.get()));
         }
+        Rc::clone(&view)
+    }
+
+    /// Closes idle connections that are of no use any more; says how many are left.
+    pub(crate) fn sweep(&self) -> usize {
+        self.view.borrow().seats.iter().map(|seat| seat.sweep()).sum()
     }
 
     /// How the access log names a route of this upstream.

@@ -19,6 +19,7 @@ pub mod merge;
 pub mod mountpoint;
 pub mod name;
 pub mod path;
+pub mod policy;
 pub mod rejection;
 pub mod route;
 pub mod snapshot;

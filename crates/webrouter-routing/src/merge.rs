@@ -17,6 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::host::Host;
 use crate::mountpoint::Mountpoint;
 use crate::name::{ProcKey, ProcName};
+use crate::policy::Policy;
 use crate::rejection::{OWNED, Reason};
 use crate::route::{Route, Upstream, UpstreamId};
 use crate::snapshot::{Generation, ProcInForce, Snapshot};
@@ -31,6 +32,8 @@ pub struct Defaults {
     pub domains: Vec<Host>,
     /// Domains that are internal too, unless a source names some.
     pub extra_domains: Vec<Host>,
+    /// The policy of an upstream.
+    pub policy: Arc<Policy>,
 }
 
 /// What a restart remembers: each claimed mountpoint with its claimants, the owner first.
@@ -160,7 +163,7 @@ impl Snapshot {
             let key = ProcKey { source: contribution.source.clone(), name };
             concerned.insert(key.clone());
             match proc {
-                Some(proc) => self.apply_proc(key, &proc, &mut touched),
+                Some(proc) => self.apply_proc(key, &proc, defaults, &mut touched),
                 None => self.remove_proc(&key, &mut touched),
             }
         }
@@ -170,7 +173,7 @@ impl Snapshot {
         true
     }
 
-    fn apply_proc(&mut self, key: ProcKey, proc: &Proc, touched: &mut Touched) {
+    fn apply_proc(&mut self, key: ProcKey, proc: &Proc, defaults: &Defaults, touched: &mut Touched) {
         let known = self.procs.get(&key).cloned();
         let (annotation, quarantine) = match &proc.claims {
             Claims::Readable(annotation) => (Arc::clone(annotation), None),
@@ -196,7 +199,7 @@ impl Snapshot {
         }
         self.endpoints -= known.as_ref().map_or(0, |known| known.upstream.endpoints.len());
         self.endpoints += proc.endpoints.len();
-        let upstream = self.upstream(&key, known.as_deref(), &proc.endpoints, annotation);
+        let upstream = self.upstream(&key, known.as_deref(), &proc.endpoints, annotation, defaults);
         let in_force = ProcInForce { upstream, quarantine, reasons: proc.reasons.clone() };
         self.count_reasons(known.as_deref(), Some(&in_force));
         self.procs.insert(key, Arc::new(in_force));
@@ -217,6 +220,7 @@ impl Snapshot {
         known: Option<&ProcInForce>,
         endpoints: &Arc<[Endpoint]>,
         annotation: Arc<Annotation>,
+        defaults: &Defaults,
     ) -> Arc<Upstream> {
         if let Some(known) = known
             && known.upstream.endpoints == *endpoints
@@ -232,7 +236,7 @@ impl Snapshot {
             |known| known.upstream.id,
         );
         let name = key.name.upstream_name();
-        Arc::new(Upstream { id, proc: key.clone(), name, endpoints: Arc::clone(endpoints), annotation })
+        Arc::new(Upstream { id, proc: key.clone(), name, endpoints: Arc::clone(endpoints), annotation, policy: Arc::clone(&defaults.policy) })
     }
 
     fn remove_proc(&mut self, key: &ProcKey, touched: &mut Touched) {

@@ -27,7 +27,7 @@ impl fmt::Display for Generation {
 }
 
 /// One proc as it is in force.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct ProcInForce {
     /// Its pool; holds the annotation in force.
     pub upstream: Arc<Upstream>,

@@ -88,10 +88,22 @@ causes! {
     UpstreamClosed = "upstream_closed",
     /// The endpoint reset the connection before answering: 502.
     UpstreamReset = "upstream_reset",
-    /// The endpoint did not answer in time: 504.
+    /// The endpoint did not begin to answer in time: 504.
+    FirstByteTimeout = "first_byte_timeout",
+    /// The endpoint began to answer and did not go on in time: 504, or the answer is cut.
     UpstreamTimeout = "upstream_timeout",
     /// The endpoint did not take the request in time: 504.
     UpstreamWriteTimeout = "upstream_write_timeout",
+    /// The whole request took longer than it may: 504.
+    RequestTimeout = "request_timeout",
+    /// The endpoint itself answered 502, 503 or 504.
+    BadStatus = "bad_status",
+    /// Every endpoint is at its limit, and so is the queue: 503.
+    QueueFull = "queue_full",
+    /// Every endpoint was at its limit for too long: 503.
+    QueueTimeout = "queue_timeout",
+    /// Too much of what the app answers fails; it is given a pause: 503.
+    CircuitOpen = "circuit_open",
     /// The endpoint's response cannot be read: 502.
     BadResponse = "bad_response",
     /// The endpoint's response head is larger than the limit: 502.

@@ -84,6 +84,9 @@ metrics! {
     CONNECT_FAILURES = "webrouter_upstream_connect_failures", Counter, "Connections to endpoints that could not be opened.";
     REUSES = "webrouter_upstream_reuses", Counter, "Requests sent on a kept upstream connection.";
     STALE = "webrouter_upstream_stale", Counter, "Kept upstream connections found closed when used.";
+    RETRIES = "webrouter_retries", Counter, "Requests tried again on another endpoint, within the retry budget.";
+    RETRIES_DENIED = "webrouter_retries_denied", Counter, "Requests not tried again because the retry budget was spent.";
+    QUEUED = "webrouter_requests_queued", Counter, "Requests that waited because every endpoint was at its limit.";
     UPSTREAM_OPEN = "webrouter_upstream_connections_open", Gauge, "Upstream connections open, idle ones included.";
     UPSTREAM_IDLE = "webrouter_upstream_connections_idle", Gauge, "Upstream connections kept for the next request.";
     REQUESTS = "webrouter_requests", Counter, "Requests with a route, by upstream and class of the status sent.";
@@ -191,6 +194,9 @@ fn cores_page(cores: &[Arc<CoreMetrics>], page: &mut Page<'_>) -> fmt::Result {
     page.counter(&CONNECT_FAILURES, count(|core| &core.upstream_connect_failures))?;
     page.counter(&REUSES, count(|core| &core.upstream_reuses))?;
     page.counter(&STALE, count(|core| &core.upstream_stale))?;
+    page.counter(&RETRIES, count(|core| &core.upstream_retries))?;
+    page.counter(&RETRIES_DENIED, count(|core| &core.upstream_retries_denied))?;
+    page.counter(&QUEUED, count(|core| &core.upstream_queued))?;
     page.level(&UPSTREAM_OPEN, level(|core| &core.upstream_open))?;
     page.level(&UPSTREAM_IDLE, level(|core| &core.upstream_idle))
 }

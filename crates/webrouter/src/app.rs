@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use webrouter_admin::AdminState;
 use webrouter_discovery::Discovery;
 use webrouter_proxy::Proxy;
+use webrouter_proxy::fleet::Fleet;
 use webrouter_telemetry::access_log::AccessLog;
 use webrouter_telemetry::logging::{self, LoggingConfig, LoggingError};
 use webrouter_telemetry::metrics::Metrics;
@@ -76,6 +77,7 @@ impl Instance {
         let access_log = AccessLog::start(build::access_log_config(&config))?;
         let metrics = Metrics::new();
         let discovery = Discovery::start(discovery_config(&config)).await?;
+        let fleet = Arc::new(Fleet::new(build::fleet_config(&config), Vec::new()));
         let stopping = Arc::new(AtomicBool::new(false));
         let state = AdminState {
             discovery: discovery.clone(),
@@ -87,7 +89,8 @@ impl Instance {
             started,
             names: config.admin_names.iter().map(ToString::to_string).collect(),
         };
-        let proxy = webrouter_proxy::start(listeners, proxy_config, discovery.snapshots(), &metrics, &access_log)?;
+        let snapshots = discovery.snapshots();
+        let proxy = webrouter_proxy::start(listeners, proxy_config, snapshots, &fleet, &metrics, &access_log)?;
         let (stop_admin, admin_stopped) = oneshot::channel();
         let admin = tokio::spawn(webrouter_admin::serve(admin_listener, state, async move {
             // A dropped sender means the same as a sent word.

@@ -2,6 +2,7 @@
 //! differently is an error here.
 
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 use memchr::memchr;
 
@@ -134,6 +135,19 @@ pub struct ResponseHead {
     pub framing: Framing,
     /// What `Connection` says.
     pub connection: Connection,
+}
+
+impl ResponseHead {
+    /// For how long the server keeps an idle connection, if it says so (`Keep-Alive: timeout=N`, RFC 2068 §19.7.1.1).
+    pub fn kept_for(&self, bytes: &[u8]) -> Option<Duration> {
+        let hint = self.fields.iter().find(|received| received.known == Known::KeepAlive)?;
+        let mut parameters = list_elements(hint.value.of_bytes(bytes));
+        let seconds = parameters.find_map(|parameter| {
+            let (name, value) = parameter.split_at_checked(b"timeout=".len())?;
+            name.eq_ignore_ascii_case(b"timeout=").then(|| std::str::from_utf8(value).ok()?.parse::<u32>().ok())?
+        });
+        seconds.map(|seconds| Duration::from_secs(u64::from(seconds)))
+    }
 }
 
 /// What the `Connection` fields of a head say.

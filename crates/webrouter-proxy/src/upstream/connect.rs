@@ -1,20 +1,27 @@
-//! Opening a connection: the endpoint whose turn it is, else the next; an endpoint that cannot be reached costs a
-//! request nothing while another can.
+//! Opening a connection: the endpoint whose turn it is, else the next. An endpoint that cannot be reached costs a request
+//! next to nothing while another can: when one lets us wait, the next is asked beside it, and the first to answer serves.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use webrouter_routing::endpoint::Endpoint;
-use webrouter_routing::route::Upstream;
 use webrouter_telemetry::cause::Cause;
 
 use super::UpstreamState;
-use super::balance::round_robin;
-use super::pool::{Counted, MAX_IDLE, UpstreamConnection};
+use super::balance::{Ask, Refusal};
+use super::pool::{Flight, MAX_IDLE, Open, UpstreamConnection};
+use super::view::{Seat, View};
 use crate::core::Core;
 use crate::error::ProxyError;
+use crate::fleet::endpoint::Standing;
+use crate::fleet::queue::NoRoom;
+use crate::fleet::upstream::Fault;
 
 /// Which connections will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,53 +42,167 @@ impl Freshness {
     }
 }
 
-/// A connection to one of the upstream's endpoints, and how many were tried.
-pub(crate) async fn connection(
-    core: &Core,
-    state: &UpstreamState,
-    upstream: &Upstream,
-    freshness: Freshness,
-) -> Result<(UpstreamConnection, u8), ProxyError> {
-    let mut failure = None;
-    let mut attempts: u8 = 0;
-    let mut deadline = None;
-    for endpoint in round_robin(state, &upstream.endpoints) {
-        attempts = attempts.saturating_add(1);
-        if let Some(max_idle) = freshness.max_idle()
-            && let Some(connection) = state.pool.take(endpoint, max_idle)
-        {
-            core.metrics.upstream_reuses.increment();
-            return Ok((connection, attempts));
-        }
-        let all = core.config.timeouts.connect * CONNECT_TIMES;
-        let deadline = *deadline.get_or_insert_with(|| Instant::now() + all);
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            break;
-        }
-        match connect(endpoint, core.config.timeouts.connect.min(left)).await {
-            Ok(stream) => {
-                core.metrics.upstream_connects.increment();
-                return Ok((
-                    UpstreamConnection { stream, endpoint, reused: false, counted: Counted::new(&core.metrics) },
-                    attempts,
-                ));
-            }
-            Err(cause) => {
-                core.metrics.upstream_connect_failures.increment();
-                tracing::debug!(%endpoint, upstream = %upstream.name, cause = cause.as_str(), "endpoint not reached");
-                failure = Some(cause);
+/// One request's way through the endpoints of its upstream.
+pub(crate) struct Connector<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) state: &'a UpstreamState,
+    pub(crate) view: Rc<View>,
+    /// The endpoints that failed it.
+    pub(crate) tried: Vec<Endpoint>,
+    /// How many were asked.
+    pub(crate) attempts: u8,
+}
+
+/// What an endpoint that has room gives.
+enum Acquired {
+    Kept(UpstreamConnection),
+    ToOpen(Flight, Open),
+}
+
+/// A connection being opened.
+struct Racer {
+    since: Instant,
+    flight: Flight,
+    open: Open,
+    opening: Pin<Box<dyn Future<Output = Result<TcpStream, Cause>>>>,
+}
+
+impl Connector<'_> {
+    /// A connection to an endpoint that has not failed this request yet.
+    pub(crate) async fn connect(&mut self, freshness: Freshness) -> Result<UpstreamConnection, ProxyError> {
+        let patience = self.view.upstream.policy.timeouts.connect;
+        let mut racers: Vec<Racer> = Vec::new();
+        let mut failure = None;
+        loop {
+            let next = match self.acquire(freshness) {
+                Err(Refusal::Full) if racers.is_empty() => Some(self.wait_for_room(freshness).await?),
+                Err(_) => None,
+                Ok(acquired) => Some(acquired),
+            };
+            let head_start = match next {
+                Some(Acquired::Kept(connection)) => {
+                    self.core.metrics.upstream_reuses.increment();
+                    self.attempts = self.attempts.saturating_add(1);
+                    self.note_losers(&racers);
+                    return Ok(connection);
+                }
+                Some(Acquired::ToOpen(flight, open)) => {
+                    self.attempts = self.attempts.saturating_add(1);
+                    let endpoint = flight.0.shared.endpoint;
+                    self.tried.push(endpoint);
+                    let opening = Box::pin(open_to(endpoint, patience));
+                    racers.push(Racer { since: Instant::now(), flight, open, opening });
+                    Some(HEAD_START)
+                }
+                None if racers.is_empty() => return Err(self.unreachable(failure)),
+                None => None,
+            };
+            match race(&mut racers, head_start).await {
+                None => {}
+                Some((Racer { flight, open, .. }, Ok(stream))) => {
+                    self.core.metrics.upstream_connects.increment();
+                    self.note_losers(&racers);
+                    let winner = flight.0.shared.endpoint;
+                    self.tried.retain(|tried| *tried != winner);
+                    return Ok(UpstreamConnection { stream, flight, reused: false, open });
+                }
+                Some((Racer { flight, .. }, Err(cause))) => {
+                    self.note_unreachable(&flight, cause);
+                    failure = Some(cause);
+                }
             }
         }
     }
-    let app = upstream.proc.name.app().to_owned();
-    Err(match failure {
-        Some(cause) => ProxyError::Unreachable { app, cause },
-        None => ProxyError::NoEndpoint { app },
-    })
+
+    /// The next endpoint that has room, with a kept connection where there is one.
+    fn acquire(&self, freshness: Freshness) -> Result<Acquired, Refusal> {
+        let ask = Ask { tried: &self.tried, random: &self.core.random };
+        self.view.choose(&ask, |seat| self.acquire_of(seat, freshness))
+    }
+
+    fn acquire_of(&self, seat: &Rc<Seat>, freshness: Freshness) -> Option<Acquired> {
+        let policy = &self.view.upstream.policy;
+        let flight = Flight::begin(seat, policy.max_requests)?;
+        if let Some(max_idle) = freshness.max_idle()
+            && let Some((stream, open)) = seat.take(max_idle)
+        {
+            return Some(Acquired::Kept(UpstreamConnection { stream, flight, reused: true, open }));
+        }
+        let open = Open::begin(seat, policy.max_connections, &self.core.metrics)?;
+        Some(Acquired::ToOpen(flight, open))
+    }
+
+    async fn wait_for_room(&self, freshness: Freshness) -> Result<Acquired, ProxyError> {
+        let policy = &self.view.upstream.policy;
+        let queue = &self.state.shared.queue;
+        let refused = |no_room| {
+            let cause = match no_room {
+                NoRoom::QueueFull => Cause::QueueFull,
+                NoRoom::TimedOut => Cause::QueueTimeout,
+            };
+            ProxyError::Busy { app: self.app(), cause }
+        };
+        let place = queue.enter(policy.queue).map_err(refused)?;
+        self.core.metrics.upstream_queued.increment();
+        let until = Instant::now() + policy.queue_timeout;
+        place.wait(until, || self.acquire(freshness).ok()).await.map_err(refused)
+    }
+
+    /// Those that had their head start and were overtaken.
+    fn note_losers(&self, racers: &[Racer]) {
+        for loser in racers.iter().filter(|racer| racer.since.elapsed() >= HEAD_START) {
+            self.note_unreachable(&loser.flight, Cause::ConnectTimeout);
+        }
+    }
+
+    fn note_unreachable(&self, flight: &Flight, cause: Cause) {
+        let endpoint = flight.0.shared.endpoint;
+        let upstream = &self.view.upstream.name;
+        self.core.metrics.upstream_connect_failures.increment();
+        tracing::debug!(%endpoint, %upstream, cause = cause.as_str(), "endpoint not reached");
+        self.state.shared.failed(&flight.0.shared, Fault::Unreachable(cause), &self.core.fleet);
+    }
+
+    fn unreachable(&self, failure: Option<Cause>) -> ProxyError {
+        match failure {
+            Some(cause) => ProxyError::Unreachable { app: self.app(), cause },
+            None => ProxyError::NoEndpoint { app: self.app() },
+        }
+    }
+
+    /// Whether an endpoint is left that has not failed this request.
+    pub(crate) fn has_another(&self) -> bool {
+        self.view.seats.iter().any(|seat| {
+            seat.shared.standing() != Standing::Leaving && !self.tried.contains(&seat.shared.endpoint)
+        })
+    }
+
+    fn app(&self) -> String {
+        self.view.upstream.proc.name.app().to_owned()
+    }
 }
 
-async fn connect(endpoint: Endpoint, patience: Duration) -> Result<TcpStream, Cause> {
+/// The first racer at its goal, or out of the race; `None` when the head start is over before.
+async fn race(
+    racers: &mut Vec<Racer>,
+    head_start: Option<Duration>,
+) -> Option<(Racer, Result<TcpStream, Cause>)> {
+    let first = poll_fn(|context| {
+        for (at, racer) in racers.iter_mut().enumerate() {
+            if let Poll::Ready(result) = racer.opening.as_mut().poll(context) {
+                return Poll::Ready((at, result));
+            }
+        }
+        Poll::Pending
+    });
+    let (at, result) = match head_start {
+        Some(time) => timeout_at(Instant::now() + time, first).await.ok()?,
+        None => first.await,
+    };
+    Some((racers.swap_remove(at), result))
+}
+
+async fn open_to(endpoint: Endpoint, patience: Duration) -> Result<TcpStream, Cause> {
     let stream = match timeout(patience, TcpStream::connect(endpoint.address())).await {
         Err(_) => return Err(Cause::ConnectTimeout),
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => return Err(Cause::ConnectRefused),
@@ -92,5 +213,5 @@ async fn connect(endpoint: Endpoint, patience: Duration) -> Result<TcpStream, Ca
     Ok(stream)
 }
 
-/// All endpoints together get the time of this many.
-const CONNECT_TIMES: u32 = 2;
+/// So long is waited for one endpoint alone, as for one address family (RFC 8305 §5).
+const HEAD_START: Duration = Duration::from_millis(250);

@@ -1,49 +1,126 @@
-//! Idle connections to endpoints, one pool per core and upstream; the last one put back is the first taken.
+//! Connections to an endpoint: counted while open, kept when idle, one pool per core and endpoint.
 
-use std::cell::RefCell;
 use std::io;
 use std::mem::MaybeUninit;
+use std::num::NonZeroU32;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use webrouter_routing::endpoint::Endpoint;
 use webrouter_telemetry::metrics::CoreMetrics;
 
-/// A connection to an endpoint.
+use super::view::Seat;
+use crate::fleet::endpoint::Mark;
+
+/// A connection that serves a request.
 #[derive(Debug)]
 pub(crate) struct UpstreamConnection {
     pub(crate) stream: TcpStream,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) flight: Flight,
     /// Whether it served a request before; then its peer may have closed it unnoticed.
     pub(crate) reused: bool,
-    pub(crate) counted: Counted,
+    pub(crate) open: Open,
 }
+
+/// Counts a request in flight for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Flight(pub(crate) Rc<Seat>);
 
 /// Counts an open connection for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Counted(Arc<CoreMetrics>);
-
-impl Counted {
-    pub(crate) fn new(metrics: &Arc<CoreMetrics>) -> Self {
-        metrics.upstream_open.increment();
-        Self(Arc::clone(metrics))
-    }
+pub(crate) struct Open {
+    metrics: Arc<CoreMetrics>,
+    seat: Rc<Seat>,
 }
 
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.upstream_open.decrement();
-    }
-}
-
+/// A connection that waits for its next request.
 #[derive(Debug)]
-struct Idle {
+pub(crate) struct Idle {
     stream: TcpStream,
     since: Instant,
-    counted: Counted,
+    /// For how long the endpoint keeps it, by its own word.
+    kept_for: Duration,
+    open: Open,
+}
+
+impl Flight {
+    /// Counts a request in, if the endpoint's limit allows.
+    pub(super) fn begin(seat: &Rc<Seat>, limit: Option<NonZeroU32>) -> Option<Self> {
+        seat.shared.try_enter(or_any(limit)).then(|| Self(Rc::clone(seat)))
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.shared.leave();
+        self.0.upstream.queue.room();
+    }
+}
+
+impl Open {
+    /// Counts a connection in, if the endpoint's limit allows.
+    pub(super) fn begin(seat: &Rc<Seat>, limit: Option<NonZeroU32>, metrics: &Arc<CoreMetrics>) -> Option<Self> {
+        if !seat.shared.try_connect(or_any(limit)) {
+            // An idle connection of another core may be in the way.
+            seat.shared.mark(Mark::WANTED);
+            return None;
+        }
+        metrics.upstream_open.increment();
+        Some(Self { metrics: Arc::clone(metrics), seat: Rc::clone(seat) })
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.metrics.upstream_open.decrement();
+        self.seat.shared.disconnect();
+        self.seat.upstream.queue.room();
+    }
+}
+
+impl UpstreamConnection {
+    /// Ends the request and keeps the connection for a later one; the oldest goes when there are too many.
+    /// `kept_for` is for how long the endpoint says it keeps it.
+    pub(crate) fn keep(self, kept_for: Option<Duration>) {
+        let Self { stream, flight, open, .. } = self;
+        let seat = Rc::clone(&flight.0);
+        if seat.shared.unmark(Mark::WANTED) {
+            return;
+        }
+        let kept_for = kept_for.map_or(MAX_IDLE, |told| told.saturating_sub(MARGIN).min(MAX_IDLE));
+        let mut idle = seat.idle.borrow_mut();
+        if idle.len() >= MAX_IDLE_PER_ENDPOINT {
+            idle.remove(0);
+        }
+        idle.push(Idle { stream, since: Instant::now(), kept_for, open });
+    }
+}
+
+impl Seat {
+    /// A quiet connection that has not been idle for longer than `max_idle`, if there is one.
+    pub(super) fn take(&self, max_idle: Duration) -> Option<(TcpStream, Open)> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(connection) = idle.pop() {
+            if connection.since.elapsed() <= connection.kept_for.min(max_idle) && connection.is_quiet() {
+                return Some((connection.stream, connection.open));
+            }
+        }
+        None
+    }
+
+    /// Closes what is too old, was closed by its peer, is in another core's way, or leads to an endpoint that leaves;
+    /// says how many are left.
+    pub(super) fn sweep(&self) -> usize {
+        let mut idle = self.idle.borrow_mut();
+        if self.shared.is_leaving() || self.shared.unmark(Mark::WANTED) {
+            idle.clear();
+        }
+        idle.retain(|connection| connection.since.elapsed() < connection.kept_for && connection.is_quiet());
+        idle.len()
+    }
 }
 
 impl Idle {
@@ -55,49 +132,11 @@ impl Idle {
     }
 }
 
-/// The idle connections of one upstream.
-#[derive(Debug, Default)]
-pub(crate) struct Pool(RefCell<Vec<(Endpoint, Vec<Idle>)>>);
-
-impl Pool {
-    /// A quiet connection to the endpoint that has not been idle for longer, if there is one.
-    pub(crate) fn take(&self, endpoint: Endpoint, max_idle: Duration) -> Option<UpstreamConnection> {
-        let mut pools = self.0.borrow_mut();
-        let (_, idle) = pools.iter_mut().find(|(pooled, _)| *pooled == endpoint)?;
-        while let Some(connection) = idle.pop() {
-            if connection.since.elapsed() <= max_idle && connection.is_quiet() {
-                let Idle { stream, counted, .. } = connection;
-                return Some(UpstreamConnection { stream, endpoint, reused: true, counted });
-            }
-        }
-        None
-    }
-
-    /// Keeps a connection for a later request; the oldest goes when there are too many.
-    pub(crate) fn put(&self, connection: UpstreamConnection) {
-        let mut pools = self.0.borrow_mut();
-        let idle = Idle { stream: connection.stream, since: Instant::now(), counted: connection.counted };
-        match pools.iter_mut().find(|(pooled, _)| *pooled == connection.endpoint) {
-            Some((_, kept)) => {
-                if kept.len() >= MAX_IDLE_PER_ENDPOINT {
-                    kept.remove(0);
-                }
-                kept.push(idle);
-            }
-            None => pools.push((connection.endpoint, vec![idle])),
-        }
-    }
-
-    /// Closes what is too old, was closed by its peer, or leads to an endpoint that is gone; says how many are left.
-    pub(crate) fn sweep(&self, endpoints: &[Endpoint]) -> usize {
-        let mut pools = self.0.borrow_mut();
-        pools.retain_mut(|(endpoint, idle)| {
-            idle.retain(|connection| connection.since.elapsed() < MAX_IDLE && connection.is_quiet());
-            !idle.is_empty() && endpoints.contains(endpoint)
-        });
-        pools.iter().map(|(_, idle)| idle.len()).sum()
-    }
+fn or_any(limit: Option<NonZeroU32>) -> u32 {
+    limit.map_or(u32::MAX, NonZeroU32::get)
 }
 
 const MAX_IDLE_PER_ENDPOINT: usize = 256;
-pub(crate) const MAX_IDLE: Duration = Duration::from_secs(30);
+pub(super) const MAX_IDLE: Duration = Duration::from_secs(30);
+/// A request must not be under way when the endpoint's time is up.
+const MARGIN: Duration = Duration::from_secs(1);

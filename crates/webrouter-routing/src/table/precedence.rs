@@ -21,7 +21,7 @@ pub enum Subdomains {
 }
 
 /// Where a request goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome<'a> {
     /// To this route.
     Route(&'a Arc<Route>),

@@ -21,6 +21,7 @@ fn route(mountpoint: Mountpoint, upstream: u32) -> Arc<Route> {
         name: name.upstream_name(),
         proc: ProcKey { source: SourceName::new("test"), name },
         endpoints: Arc::default(),
+        policy: Arc::default(),
         annotation: Arc::new(Annotation::default()),
     };
     Arc::new(Route { mountpoint, upstream: Arc::new(upstream) })

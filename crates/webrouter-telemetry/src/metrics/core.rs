@@ -54,6 +54,12 @@ pub struct CoreMetrics {
     pub upstream_reuses: Counter,
     /// Kept connections found closed when used.
     pub upstream_stale: Counter,
+    /// Requests tried again on another endpoint.
+    pub upstream_retries: Counter,
+    /// Requests not tried again because the budget was spent.
+    pub upstream_retries_denied: Counter,
+    /// Requests that waited because every endpoint was at its limit.
+    pub upstream_queued: Counter,
     /// Upstream connections open, idle ones included.
     pub upstream_open: Gauge,
     /// Upstream connections kept for the next request.

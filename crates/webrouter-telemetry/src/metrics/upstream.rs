@@ -27,6 +27,11 @@ impl UpstreamMetrics {
         self.bytes_received.add(bytes_received);
         self.bytes_sent.add(bytes_sent);
     }
+
+    /// How many requests were counted.
+    pub fn requests(&self) -> u64 {
+        self.by_class.iter().map(Counter::value).sum()
+    }
 }
 
 /// The sum of one upstream's numbers over all cores.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use webrouter_admin_api::{Listener, ListenerScope};
 use webrouter_discovery::{DiscoveryConfig, FileConfig, GuardConfig, LainletConfig};
+use webrouter_proxy::fleet::FleetConfig;
 use webrouter_proxy::{Limits, ListenerConfig, Listeners, ProxyConfig, Scope, Timeouts, UnknownHost};
 use webrouter_routing::host::Host;
 use webrouter_routing::merge::Defaults;
+use webrouter_routing::policy::{self, Policy};
 use webrouter_telemetry::access_log::{AccessLogConfig, Destination, Format};
 
 use crate::config::{self, AccessLogFormat, AccessLogSink, Config, Threads};
@@ -24,10 +26,8 @@ pub(super) fn proxy_config(config: &Config, affordable: usize) -> ProxyConfig {
             Threads::Cores => std::thread::available_parallelism().map_or(1, usize::from),
         },
         timeouts: Timeouts {
-            connect: timeouts.connect,
             request_header: timeouts.request_header,
             request_body: timeouts.request_body,
-            upstream: timeouts.upstream,
             keep_alive: timeouts.keep_alive,
         },
         limits: Limits {
@@ -44,6 +44,10 @@ pub(super) fn proxy_config(config: &Config, affordable: usize) -> ProxyConfig {
             config::UnknownHost::Close => UnknownHost::Close,
         },
     }
+}
+
+pub(super) fn fleet_config(_config: &Config) -> FleetConfig {
+    FleetConfig::default()
 }
 
 pub(super) fn access_log_config(config: &Config) -> AccessLogConfig {
@@ -75,6 +79,15 @@ pub(crate) fn discovery_config(config: &Config) -> DiscoveryConfig {
             subdomains: config.routing.subdomains,
             domains: config.cluster.domain.iter().cloned().chain([lain]).collect(),
             extra_domains: config.cluster.extra_domains.clone(),
+            policy: Arc::new(Policy {
+                timeouts: policy::Timeouts {
+                    connect: config.timeouts.connect,
+                    first_byte: config.timeouts.upstream,
+                    upstream: config.timeouts.upstream,
+                    request: None,
+                },
+                ..Policy::default()
+            }),
         },
         guard: GuardConfig { max_loss: config.guard.max_loss, grace: config.guard.grace, ..GuardConfig::default() },
         ..DiscoveryConfig::default()

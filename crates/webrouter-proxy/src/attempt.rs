@@ -1,0 +1,186 @@
+//! One attempt to have a request answered, over one connection.
+//!
+//! The request's body goes up while the answer comes down: an early answer reaches the client, and a client that resets
+//! its connection ends the endpoint's work.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use webrouter_routing::policy::{Policy, Timeouts};
+
+use crate::answer::AnswerHead;
+use crate::body::{Body, BodyError, Patience, Sink, write_all};
+use crate::connection::Client;
+use crate::core::Core;
+use crate::deadline::Deadline;
+use crate::error::ProxyError;
+use crate::exchange::{Record, Scratch};
+use crate::headers::{self, Delivery};
+use crate::http1::head::{Framing, Version};
+use crate::request::{Method, Request};
+use crate::upload::{Background, Upload, UploadState};
+use crate::upstream::pool::UpstreamConnection;
+
+/// One attempt over one connection.
+pub(crate) struct Attempt<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) policy: &'a Policy,
+    pub(crate) request: &'a Request,
+    pub(crate) record: &'a mut Record,
+    pub(crate) scratch: &'a mut Scratch,
+}
+
+impl Attempt<'_> {
+    /// Sends the request and passes the answer on; a switch of protocols is left to be made.
+    pub(crate) async fn run(
+        self,
+        client: &mut Client,
+        connection: &mut UpstreamConnection,
+        body: &mut Body,
+    ) -> Result<Ended, ProxyError> {
+        let Self { core, policy, request, record, scratch } = self;
+        let timeouts = &policy.timeouts;
+        let Client { stream, deadline, .. } = client;
+        let (mut client_reader, mut client_writer) = stream.split();
+        let (mut reader, mut writer) = connection.stream.split();
+        scratch.response.clear();
+        let upload = match write_all(&mut writer, &scratch.outbound, timeouts.upstream, deadline).await {
+            Err(BodyError::WriteTimeout) => return Err(ProxyError::UpstreamWriteTimeout),
+            Err(_) => Upload::new(UploadState::Refused),
+            Ok(()) if body.is_done() => Upload::new(UploadState::Done),
+            Ok(()) => Upload::new(UploadState::Running),
+        };
+        let patience = Patience { read: core.config.timeouts.request_body, write: timeouts.upstream };
+        let (kept_for, relayed) = {
+            let uploading = pin!(upload.run(body, &mut client_reader, &mut writer, patience));
+            let mut background = Background { upload: uploading, over: false };
+            let answer = AnswerHead { core, timeouts, request, scratch, record, upload: &upload, deadline };
+            let head_read = answer.read(&mut reader, &mut client_writer);
+            let head_len = background.alongside(head_read).await.map_err(|e| ProxyError::of_upload(&e))??;
+            if scratch.response_head.status == 101 {
+                record.status = 101;
+                return Ok(Ended::Switched { head_len });
+            }
+            let kept_for = scratch.response_head.kept_for(&scratch.response);
+            let delivery = delivery(core, request, scratch, record, &upload);
+            if delivery.framing == Framing::UntilClose {
+                set_end(client_writer.as_ref(), End::Reset);
+            }
+            let down = Down { core, timeouts, scratch, record, delivery, head_len };
+            let relayed = background.alongside(down.run(&mut reader, &mut client_writer, deadline)).await;
+            (kept_for, relayed.map_err(|error| ProxyError::of_upload(&error)).flatten())
+        };
+        record.bytes_received = body.moved;
+        record.leftover = upload.leftover.take();
+        let tail = relayed?;
+        set_end(stream, End::Proper);
+        let uploaded = upload.state.get() == UploadState::Done;
+        let answer = &scratch.response_head;
+        record.body_read = uploaded && record.leftover.is_empty();
+        record.keep_alive &= uploaded;
+        let reusable = uploaded && answer.connection.persists(answer.version) && tail == Tail::Clean;
+        Ok(Ended::Answered { reusable: reusable.then_some(kept_for) })
+    }
+}
+
+/// How an attempt ended that was answered.
+pub(crate) enum Ended {
+    Switched { head_len: usize },
+    /// Whether the connection may serve again, and for how long the endpoint says it keeps it.
+    Answered { reusable: Option<Option<Duration>> },
+}
+
+/// How the close of a client's connection will look to it.
+enum End {
+    Proper,
+    /// Where the connection's end is the body's, only a reset says that it was cut, whatever cuts it.
+    Reset,
+}
+
+fn set_end(stream: &TcpStream, end: End) {
+    let linger = match end {
+        End::Proper => None,
+        End::Reset => Some(Duration::ZERO),
+    };
+    // On a socket that is broken already it makes no difference.
+    let _ = SockRef::from(stream).set_linger(linger);
+}
+
+/// What follows a relayed answer on the endpoint's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    Clean,
+    /// Bytes that nobody asked for, or the connection's end: not to be used again.
+    Spoilt,
+}
+
+/// The answer on its way to the client.
+struct Down<'a> {
+    core: &'a Core,
+    timeouts: &'a Timeouts,
+    scratch: &'a mut Scratch,
+    record: &'a mut Record,
+    delivery: Delivery,
+    head_len: usize,
+}
+
+impl Down<'_> {
+    async fn run(
+        self,
+        reader: &mut ReadHalf<'_>,
+        client_writer: &mut WriteHalf<'_>,
+        deadline: &mut Deadline,
+    ) -> Result<Tail, ProxyError> {
+        let Self { core, timeouts, scratch, record, delivery, head_len } = self;
+        let Scratch { response, response_head, reply, head, .. } = scratch;
+        record.status = response_head.status;
+        record.keep_alive = delivery.keep_alive;
+        reply.clear();
+        let version = head.version;
+        headers::write_response(response_head, response, version, delivery, core.date.borrow().as_bytes(), reply);
+        let sink = if delivery.framing == Framing::Chunked { Sink::Chunked } else { Sink::Plain };
+        let framing = if delivery.framing == Framing::None { Framing::None } else { response_head.framing };
+        let mut body = Body::new(framing, sink, None);
+        let at_hand = response.get_mut(head_len..).unwrap_or_default();
+        let taken = body.absorb(at_hand, reply);
+        let mut extra = taken.as_ref().is_ok_and(|taken| *taken < at_hand.len());
+        record.answered = true;
+        let patience = Patience { read: timeouts.upstream, write: timeouts.upstream };
+        let relayed = async {
+            write_all(client_writer, reply, patience.write, deadline).await?;
+            taken?;
+            response.clear();
+            body.relay(reader, client_writer, response, patience, deadline).await?;
+            extra |= !response.is_empty();
+            Ok(())
+        };
+        let relayed: Result<(), BodyError> = relayed.await;
+        record.bytes_sent = body.moved;
+        relayed.map_err(|error| ProxyError::of_download(&error))?;
+        // A body that was announced and must not come (HEAD, 304, 204) may come all the same, as the next answer.
+        let announced =
+            framing == Framing::None && !matches!(response_head.framing, Framing::Length(0) | Framing::UntilClose);
+        let ended = framing == Framing::UntilClose;
+        Ok(if extra || announced || ended { Tail::Spoilt } else { Tail::Clean })
+    }
+}
+
+/// How the answer's body will be framed for this client, and whether the connection lives on.
+fn delivery(core: &Core, request: &Request, scratch: &Scratch, record: &Record, upload: &Upload) -> Delivery {
+    let response = &scratch.response_head;
+    let bodiless = request.method == Method::Head || matches!(response.status, 204 | 304);
+    let framing = match (response.framing, scratch.head.version) {
+        _ if bodiless => Framing::None,
+        (Framing::Length(length), _) => Framing::Length(length),
+        (_, Version::Http11) => Framing::Chunked,
+        (_, Version::Http10) => Framing::UntilClose,
+    };
+    let keep_alive = record.keep_alive
+        && framing != Framing::UntilClose
+        && upload.state.get() == UploadState::Done
+        && !core.clients.is_stopping();
+    Delivery { framing, keep_alive }
+}

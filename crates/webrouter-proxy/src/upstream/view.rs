@@ -1,0 +1,67 @@
+//! The endpoints of an upstream as one core sees them under one snapshot, each with this core's idle connections.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use webrouter_routing::route::Upstream;
+
+use super::pool::Idle;
+use crate::fleet::Fleet;
+use crate::fleet::endpoint::EndpointState;
+use crate::fleet::upstream::SharedUpstream;
+
+/// One endpoint and what this core has of it; lives for as long as a connection or a snapshot needs it.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) shared: Arc<EndpointState>,
+    pub(crate) upstream: Arc<SharedUpstream>,
+    /// Kept for the next request; the last one put back is the first taken.
+    pub(super) idle: RefCell<Vec<Idle>>,
+}
+
+/// The endpoints in the table's order.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) seats: Vec<Rc<Seat>>,
+    /// The weights where they are not all the same; else empty.
+    pub(super) weights: Vec<u32>,
+    /// How far each is ahead in a weighted round.
+    pub(super) credits: RefCell<Vec<f32>>,
+    /// Where the next round begins.
+    pub(super) turn: Cell<usize>,
+}
+
+impl View {
+    /// `before` gives its seats, with their connections, to the endpoints that stay.
+    pub(super) fn new(
+        upstream: &Arc<Upstream>,
+        shared: &Arc<SharedUpstream>,
+        fleet: &Fleet,
+        before: Option<&Self>,
+        turn: usize,
+    ) -> Self {
+        let seats = shared.states(upstream, fleet).into_iter().map(|state| {
+            let mut known = before.into_iter().flat_map(|before| &before.seats);
+            match known.find(|seat| Arc::ptr_eq(&seat.shared, &state)) {
+                Some(seat) => Rc::clone(seat),
+                None => Rc::new(Seat { shared: state, upstream: Arc::clone(shared), idle: RefCell::default() }),
+            }
+        });
+        let seats: Vec<Rc<Seat>> = seats.collect();
+        let given = &upstream.policy.weights;
+        let weight = |seat: &Rc<Seat>| given.get(&seat.shared.endpoint).copied().unwrap_or(1).max(1);
+        let mut weights: Vec<u32> = if given.is_empty() { Vec::new() } else { seats.iter().map(weight).collect() };
+        if weights.iter().all(|weight| Some(weight) == weights.first()) {
+            weights.clear();
+        }
+        let credits = RefCell::new(vec![0.0; weights.len()]);
+        Self { upstream: Arc::clone(upstream), seats, weights, credits, turn: Cell::new(turn) }
+    }
+
+    /// The weight of the seat at a place.
+    pub(super) fn weight(&self, at: usize) -> u32 {
+        self.weights.get(at).copied().unwrap_or(1)
+    }
+}
