@@ -37,7 +37,7 @@ fn an_endpoint_that_says_nothing_is_504_and_the_page_names_the_cause_but_no_addr
     let answer = get(&router, "a.test", "/hold");
     assert_eq!(answer.status, 504);
     let page = answer.text();
-    assert!(page.contains("upstream_timeout"), "{page}");
+    assert!(page.contains("first_byte_timeout"), "{page}");
     assert!(!page.contains("127.0.0.1"), "{page}");
     origin.release();
 }
