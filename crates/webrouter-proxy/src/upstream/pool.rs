@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use webrouter_telemetry::metrics::CoreMetrics;
 
 use super::view::Seat;
-use crate::fleet::endpoint::Mark;
+use crate::fleet::endpoint::{EndpointState, Mark};
+use crate::fleet::upstream::SharedUpstream;
 
 /// A connection that serves a request.
 #[derive(Debug)]
@@ -33,7 +34,9 @@ pub(crate) struct Flight(pub(crate) Rc<Seat>);
 #[derive(Debug)]
 pub(crate) struct Open {
     metrics: Arc<CoreMetrics>,
-    seat: Rc<Seat>,
+    // Not the seat: idle connections are in it, and a circle would never be freed.
+    shared: Arc<EndpointState>,
+    upstream: Arc<SharedUpstream>,
 }
 
 /// A connection that waits for its next request.
@@ -69,20 +72,22 @@ impl Open {
             return None;
         }
         metrics.upstream_open.increment();
-        Some(Self { metrics: Arc::clone(metrics), seat: Rc::clone(seat) })
+        let (shared, upstream) = (Arc::clone(&seat.shared), Arc::clone(&seat.upstream));
+        Some(Self { metrics: Arc::clone(metrics), shared, upstream })
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         self.metrics.upstream_open.decrement();
-        self.seat.shared.disconnect();
-        self.seat.upstream.queue.room();
+        self.shared.disconnect();
+        self.upstream.queue.room();
     }
 }
 
 impl UpstreamConnection {
-    /// Ends the request and keeps the connection for a later one; the oldest goes when there are too many.
+    /// Ends the request and keeps the connection for a later one; the oldest goes when there are too many. Where the
+    /// endpoint has left the table, its seat goes with the last request, and what is kept in it.
     /// `kept_for` is for how long the endpoint says it keeps it.
     pub(crate) fn keep(self, kept_for: Option<Duration>) {
         let Self { stream, flight, open, .. } = self;
