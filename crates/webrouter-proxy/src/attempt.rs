@@ -88,9 +88,13 @@ impl Attempt<'_> {
 
 /// How an attempt ended that was answered.
 pub(crate) enum Ended {
-    Switched { head_len: usize },
+    Switched {
+        head_len: usize,
+    },
     /// Whether the connection may serve again, and for how long the endpoint says it keeps it.
-    Answered { reusable: Option<Option<Duration>> },
+    Answered {
+        reusable: Option<Option<Duration>>,
+    },
 }
 
 /// How the close of a client's connection will look to it.

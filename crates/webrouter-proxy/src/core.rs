@@ -17,6 +17,7 @@ use crate::clients::Clients;
 use crate::config::ProxyConfig;
 use crate::exchange::Scratch;
 use crate::fleet::Fleet;
+use crate::tunnels::Tunnels;
 use crate::upstream::UpstreamState;
 
 /// The table as a request sees it: loaded once, kept to the request's end.
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) access_log: AccessLog,
     pub(crate) log: RefCell<CoreLog>,
     pub(crate) clients: Clients,
+    pub(crate) tunnels: Rc<Tunnels>,
     pub(crate) fleet: Arc<Fleet>,
     table: RefCell<TableView>,
     upstreams: RefCell<HashMap<UpstreamId, Rc<UpstreamState>, foldhash::fast::RandomState>>,
@@ -63,6 +65,7 @@ impl Core {
             log: RefCell::new(access_log.core()),
             access_log,
             clients,
+            tunnels: Rc::default(),
             fleet,
             table: RefCell::new(TableView { newest, current }),
             upstreams: RefCell::default(),
@@ -133,6 +136,7 @@ impl Core {
         });
         self.metrics.upstream_idle.set(i64::try_from(idle).unwrap_or(i64::MAX));
         self.swept.set(table.generation());
+        self.tunnels.wake_leaving();
     }
 
     /// Whether there is a table whose departed endpoints still have idle connections here.

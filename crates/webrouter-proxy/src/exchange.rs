@@ -17,13 +17,13 @@ use crate::connection::Client;
 use crate::core::{Core, LiveTable};
 use crate::deadline::at_once;
 use crate::error::{Answer, BadRequest, ProxyError};
-use crate::forward;
 use crate::headers::{Origin, Scheme, TraceId, received_request_id};
 use crate::http1::field::Known;
 use crate::http1::head::{Framing, HeadScanner, RequestHead, ResponseHead};
 use crate::request::{Method, Request};
 use crate::response;
 use crate::upstream::{LoggedRoute, UpstreamState};
+use crate::{forward, policy};
 
 /// What becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,23 +170,43 @@ async fn serve(
     record.scheme = origin.scheme;
     record.keep_alive = scratch.head.connection.persists(scratch.head.version) && !core.clients.is_stopping();
 
+    loop {
+        match route(core, client, scratch, record, &request, &origin).await {
+            // The table may be another one by then.
+            Err(error) if policy::may_wait(&error, &request, &scratch.head, record) => {
+                tokio::time::sleep(policy::WAIT_STEP).await;
+            }
+            served => return served.map(Served::Answered),
+        }
+    }
+}
+
+/// Finds what the request is for, and has it served there.
+async fn route(
+    core: &Rc<Core>,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    record: &mut Record,
+    request: &Request,
+    origin: &Origin,
+) -> Result<Next, ProxyError> {
     let table = core.table();
     record.table = Some(Rc::clone(&table));
     let host = request.host.as_str();
     if client.scope == Scope::External && table.domains().is_internal(host) {
         return Err(ProxyError::OutOfScope);
     }
-    let path = request.target.normal_path(bytes, &scratch.normal_path);
+    let path = request.target.normal_path(&scratch.inbound, &scratch.normal_path);
     match table.table().lookup(host, path) {
         Outcome::NoHost => Err(ProxyError::UnknownHost),
         Outcome::NoPath => Err(ProxyError::NoPath),
         Outcome::AddSlash(route) => {
             note_route(core, record, route);
-            Ok(Served::Answered(add_slash(core, client, scratch, record, &request).await?))
+            add_slash(core, client, scratch, record, request).await
         }
         Outcome::Route(route) => {
             note_route(core, record, route);
-            forward::run(core, client, scratch, record, &request, &origin, route).await.map(Served::Answered)
+            forward::run(core, client, scratch, record, request, origin, route).await
         }
     }
 }

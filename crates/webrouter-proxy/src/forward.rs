@@ -59,7 +59,7 @@ pub(crate) async fn run(
     admission.tell(record.status, answered.as_ref().err());
     let (connection, ended) = answered?;
     match ended {
-        Ended::Switched { head_len } => upgrade::run(policy, client, connection, scratch, record, head_len).await,
+        Ended::Switched { head_len } => upgrade::run(core, policy, client, connection, scratch, record, head_len).await,
         Ended::Answered { reusable } => {
             if let Some(kept_for) = reusable {
                 connection.keep(kept_for);
@@ -165,4 +165,3 @@ fn write_request_head(
     }
     .write(route, outbound);
 }
-

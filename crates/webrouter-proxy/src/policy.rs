@@ -1,4 +1,5 @@
-//! What an upstream's policy does to a whole request, around its forwarding: the circuit breaker, the time it may take.
+//! What an upstream's policy does to a whole request, around its forwarding: the circuit breaker, the time it may take,
+//! the wait for an endpoint.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,8 +9,11 @@ use tokio::time::Instant;
 use webrouter_routing::policy::Policy;
 
 use crate::error::ProxyError;
+use crate::exchange::Record;
 use crate::fleet::breaker::Pass;
 use crate::fleet::upstream::SharedUpstream;
+use crate::http1::head::{Framing, RequestHead};
+use crate::request::Request;
 use crate::upstream::UpstreamState;
 
 /// A request that the circuit breaker let through; dropped without a word, it says nothing.
@@ -22,9 +26,7 @@ pub(crate) fn admit(policy: &Policy, state: &Rc<UpstreamState>) -> Result<Admiss
     let Some(share) = policy.circuit_breaker else { return Ok(Admission { breaker: None }) };
     match state.shared.ask_breaker() {
         Ok(pass) => Ok(Admission { breaker: Some((Arc::clone(&state.shared), pass, share)) }),
-        Err(retry_after) => {
-            Err(ProxyError::CircuitOpen { app: state.shared.proc.name.app().to_owned(), retry_after })
-        }
+        Err(retry_after) => Err(ProxyError::CircuitOpen { app: state.shared.proc.name.app().to_owned(), retry_after }),
     }
 }
 
@@ -49,6 +51,15 @@ impl Drop for Admission {
     }
 }
 
+/// Whether a request that found no endpoint to serve it waits for one. Nothing of it was sent, or taken in.
+pub(crate) fn may_wait(error: &ProxyError, request: &Request, head: &RequestHead, record: &Record) -> bool {
+    matches!(error, ProxyError::NoEndpoint { .. } | ProxyError::Unreachable { .. })
+        && request.method.is_idempotent()
+        // Chunks that are at hand were decoded in their place.
+        && head.framing != Framing::Chunked
+        && record.upstream.as_ref().is_some_and(|(state, _)| record.started.elapsed() < state.policy().endpoint_wait)
+}
+
 /// Ends what takes longer than a whole request may.
 pub(crate) async fn within<T>(
     limit: Option<Duration>,
@@ -63,3 +74,6 @@ pub(crate) async fn within<T>(
         }
     }
 }
+
+/// How often a request that waits looks for an endpoint.
+pub(crate) const WAIT_STEP: Duration = Duration::from_millis(50);

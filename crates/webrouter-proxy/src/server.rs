@@ -21,6 +21,7 @@ use crate::config::{ProxyConfig, Scope};
 use crate::core::Core;
 use crate::fleet::Fleet;
 use crate::listener::{self, Listeners};
+use crate::upgrade;
 
 /// The data plane cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -141,7 +142,11 @@ async fn run(
         let _ = tokio::time::timeout_at(deadline, acceptor).await;
     }
     core.clients.stop();
+    let last_call = upgrade::last_call(Instant::now(), deadline);
     while core.clients.open() > 0 && Instant::now() < deadline {
+        if core.clients.open() <= core.tunnels.open() || Instant::now() >= last_call {
+            core.tunnels.part();
+        }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     core.log.borrow_mut().flush();

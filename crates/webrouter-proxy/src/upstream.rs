@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use webrouter_routing::mountpoint::Mountpoint;
+use webrouter_routing::policy::Policy;
 use webrouter_routing::route::{Route, Upstream};
 use webrouter_telemetry::access_log::{AccessLog, LogFileId};
 use webrouter_telemetry::metrics::UpstreamMetrics;
@@ -34,7 +35,12 @@ pub(crate) struct LoggedRoute {
 }
 
 impl UpstreamState {
-    pub(crate) fn new(upstream: &Arc<Upstream>, metrics: Arc<UpstreamMetrics>, fleet: &Fleet, first_turn: usize) -> Self {
+    pub(crate) fn new(
+        upstream: &Arc<Upstream>,
+        metrics: Arc<UpstreamMetrics>,
+        fleet: &Fleet,
+        first_turn: usize,
+    ) -> Self {
         let shared = fleet.upstream(upstream);
         shared.count_by(Arc::clone(&metrics));
         let view = View::new(upstream, &shared, fleet, None, first_turn);
@@ -48,6 +54,11 @@ impl UpstreamState {
             *view = Rc::new(View::new(upstream, &self.shared, fleet, Some(&view), view.turn.get()));
         }
         Rc::clone(&view)
+    }
+
+    /// The policy in force when the endpoints were last looked at.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.view.borrow().upstream.policy)
     }
 
     /// Closes idle connections that are of no use any more; says how many are left.
