@@ -30,9 +30,11 @@ mod request;
 mod response;
 mod server;
 mod splice;
+mod tunnels;
 mod upgrade;
 mod upload;
 mod upstream;
+pub mod websocket;
 
 pub use config::{Limits, ListenerConfig, ProxyConfig, Scope, Timeouts, UnknownHost};
 pub use listener::{BindError, Listeners, bind};

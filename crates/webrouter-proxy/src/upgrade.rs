@@ -1,26 +1,26 @@
-//! A switched protocol (RFC 9110 §7.8): the 101 goes to the client, then bytes go both ways until both sides are done.
+//! A switched protocol (RFC 9110 §7.8): the 101 goes to the client, then the connections are a tunnel.
 
-use std::cell::Cell;
-use std::future::{Future, poll_fn};
-use std::io;
-use std::pin::pin;
-use std::task::Poll;
+mod tunnel;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use std::time::Duration;
+
 use tokio::time::Instant;
 use webrouter_routing::policy::Policy;
 
 use crate::connection::Client;
+use crate::core::Core;
 use crate::error::ProxyError;
 use crate::exchange::{Next, Record, Scratch};
 use crate::headers;
 use crate::http1::encode::{field, status_line};
 use crate::http1::field::Known;
+use crate::tunnels::Membership;
 use crate::upstream::pool::UpstreamConnection;
+use tunnel::{First, Patience, Protocol, Tunnel};
 
 /// Passes the endpoint's 101 on and becomes a tunnel.
 pub(crate) async fn run(
+    core: &Core,
     policy: &Policy,
     client: &mut Client,
     mut connection: UpstreamConnection,
@@ -35,83 +35,41 @@ pub(crate) async fn run(
     status_line(reply, 101, b"Switching Protocols");
     headers::write_response_fields(response_head, response, reply);
     reply.extend_from_slice(b"Connection: upgrade\r\n");
-    if let Some(protocol) = response_head.fields.iter().find(|received| received.known == Known::Upgrade) {
-        field(reply, b"Upgrade", protocol.value.of_bytes(response));
+    let protocol = response_head.fields.iter().find(|received| received.known == Known::Upgrade);
+    let protocol = protocol.map(|received| received.value.of_bytes(response)).unwrap_or_default();
+    if !protocol.is_empty() {
+        field(reply, b"Upgrade", protocol);
     }
     reply.extend_from_slice(b"\r\n");
-    reply.extend_from_slice(response.get(head_len..).unwrap_or_default());
-    let early = inbound.get(record.consumed..).unwrap_or_default();
-
-    let Client { stream, deadline, .. } = client;
-    let (client_reader, client_writer) = stream.split();
-    let (reader, writer) = connection.stream.split();
-    let activity = Cell::new(Instant::now());
-    let (up_bytes, down_bytes) = (Cell::new(0), Cell::new(0));
-    let up = Lane { reader: client_reader, writer, activity: &activity, moved: &up_bytes };
-    let down = Lane { reader, writer: client_writer, activity: &activity, moved: &down_bytes };
+    let protocol = Protocol::named(protocol);
     record.table = None;
-    let mut both = pin!(both(up.run(early), down.run(reply)));
-    let patience = policy.timeouts.upstream;
-    while deadline.until(activity.get() + patience, both.as_mut()).await.is_err() {
-        if activity.get().elapsed() >= patience {
-            break;
-        }
-    }
-    record.bytes_received = up_bytes.get();
-    record.bytes_sent = down_bytes.get();
+    let membership = Membership::enter(&core.tunnels, &connection.flight.0.shared);
+    let (random, _) = core.random_id();
+    let tunnel = Tunnel {
+        client: &mut client.stream,
+        endpoint: &mut connection.stream,
+        protocol,
+        patience: Patience { idle: policy.timeouts.upstream, drain: policy.drain_timeout },
+        membership,
+        masking_key: (random as u32).to_ne_bytes(),
+    };
+    let first = First {
+        head: reply,
+        down: response.get(head_len..).unwrap_or_default(),
+        up: inbound.get(record.consumed..).unwrap_or_default(),
+    };
+    let moved = Box::pin(tunnel.run(first)).await;
+    record.bytes_received = moved.up;
+    record.bytes_sent = moved.down;
     Ok(Next::Close)
 }
 
-/// One direction of the tunnel.
-struct Lane<'a> {
-    reader: ReadHalf<'a>,
-    writer: WriteHalf<'a>,
-    activity: &'a Cell<Instant>,
-    moved: &'a Cell<u64>,
+/// When the tunnels of a core that stops have to be told at the latest, though other requests are still under way: their own way
+/// to the end takes some time, of which a short deadline leaves them half.
+pub(crate) fn last_call(now: Instant, deadline: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(now);
+    deadline - tunnel::PARTING.saturating_add(MARGIN).min(left / 2)
 }
 
-impl Lane<'_> {
-    /// Moves bytes until the sender is done, then says so to the receiver; holds no buffer while nothing comes.
-    async fn run(mut self, first: &[u8]) -> io::Result<()> {
-        self.writer.write_all(first).await?;
-        let mut room = SMALLEST_READ;
-        loop {
-            poll_fn(|context| self.reader.as_ref().poll_read_ready(context)).await?;
-            let mut buffer = Vec::with_capacity(room);
-            let read = self.reader.read_buf(&mut buffer).await?;
-            self.activity.set(Instant::now());
-            if read == 0 {
-                return self.writer.shutdown().await;
-            }
-            self.writer.write_all(&buffer).await?;
-            self.activity.set(Instant::now());
-            self.moved.set(self.moved.get() + read as u64);
-            room = if read == buffer.capacity() { (room * 2).min(LARGEST_READ) } else { room };
-        }
-    }
-}
-
-/// Ends when both lanes have, or one breaks.
-async fn both(up: impl Future<Output = io::Result<()>>, down: impl Future<Output = io::Result<()>>) {
-    let (mut up, mut down) = (pin!(up), pin!(down));
-    let (mut up_over, mut down_over) = (false, false);
-    poll_fn(|context| {
-        if !up_over && let Poll::Ready(ended) = up.as_mut().poll(context) {
-            up_over = true;
-            if ended.is_err() {
-                return Poll::Ready(());
-            }
-        }
-        if !down_over && let Poll::Ready(ended) = down.as_mut().poll(context) {
-            down_over = true;
-            if ended.is_err() {
-                return Poll::Ready(());
-            }
-        }
-        if up_over && down_over { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-}
-
-const SMALLEST_READ: usize = 4 * 1024;
-const LARGEST_READ: usize = 256 * 1024;
+/// What a tunnel that was given up takes to be gone.
+const MARGIN: Duration = Duration::from_secs(1);
