@@ -174,7 +174,7 @@ async fn serve(
         match route(core, client, scratch, record, &request, &origin).await {
             // The table may be another one by then.
             Err(error) if policy::may_wait(&error, &request, &scratch.head, record) => {
-                tokio::time::sleep(policy::WAIT_STEP).await;
+                Box::pin(tokio::time::sleep(policy::WAIT_STEP)).await;
             }
             served => return served.map(Served::Answered),
         }

@@ -52,14 +52,20 @@ pub(crate) async fn run(
     let policy = &route.upstream.policy;
     let admission = policy::admit(policy, &state)?;
     let forwarding = Forwarding { core, state: &state, route, request };
-    let answered = policy::within(policy.timeouts.request, record.started, async {
-        forwarding.run(client, scratch, record, &mut body).await
-    });
-    let answered = answered.await;
+    let answered = match policy.timeouts.request {
+        None => forwarding.run(client, scratch, record, &mut body).await,
+        Some(limit) => {
+            let at = record.started + limit;
+            let forwarded = Box::pin(forwarding.run(client, scratch, record, &mut body));
+            tokio::time::timeout_at(at, forwarded).await.unwrap_or(Err(ProxyError::RequestTimeout))
+        }
+    };
     admission.tell(record.status, answered.as_ref().err());
     let (connection, ended) = answered?;
     match ended {
-        Ended::Switched { head_len } => upgrade::run(core, policy, client, connection, scratch, record, head_len).await,
+        Ended::Switched { head_len } => {
+            Box::pin(upgrade::run(core, policy, client, connection, scratch, record, head_len)).await
+        }
         Ended::Answered { reusable } => {
             if let Some(kept_for) = reusable {
                 connection.keep(kept_for);

@@ -1,11 +1,9 @@
-//! What an upstream's policy does to a whole request, around its forwarding: the circuit breaker, the time it may take,
-//! the wait for an endpoint.
+//! What an upstream's policy does to a whole request, around its forwarding: the circuit breaker, the wait for an endpoint.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
 use webrouter_routing::policy::Policy;
 
 use crate::error::ProxyError;
@@ -58,21 +56,6 @@ pub(crate) fn may_wait(error: &ProxyError, request: &Request, head: &RequestHead
         // Chunks that are at hand were decoded in their place.
         && head.framing != Framing::Chunked
         && record.upstream.as_ref().is_some_and(|(state, _)| record.started.elapsed() < state.policy().endpoint_wait)
-}
-
-/// Ends what takes longer than a whole request may.
-pub(crate) async fn within<T>(
-    limit: Option<Duration>,
-    started: Instant,
-    work: impl Future<Output = Result<T, ProxyError>>,
-) -> Result<T, ProxyError> {
-    match limit {
-        None => work.await,
-        Some(limit) => {
-            let work = Box::pin(work);
-            tokio::time::timeout_at(started + limit, work).await.unwrap_or(Err(ProxyError::RequestTimeout))
-        }
-    }
 }
 
 /// How often a request that waits looks for an endpoint.

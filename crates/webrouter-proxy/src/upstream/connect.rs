@@ -70,21 +70,39 @@ struct Racer {
 impl Connector<'_> {
     /// A connection to an endpoint that has not failed this request yet.
     pub(crate) async fn connect(&mut self, freshness: Freshness) -> Result<UpstreamConnection, ProxyError> {
+        match self.acquire(freshness) {
+            Ok(Acquired::Kept(connection)) => Ok(self.kept(connection)),
+            // Boxed: what is rarer takes no room in every request's future.
+            first => Box::pin(self.open(first, freshness)).await,
+        }
+    }
+
+    fn kept(&mut self, connection: UpstreamConnection) -> UpstreamConnection {
+        self.core.metrics.upstream_reuses.increment();
+        self.attempts = self.attempts.saturating_add(1);
+        connection
+    }
+
+    /// Opens a connection to the first, or whoever comes next.
+    async fn open(
+        &mut self,
+        first: Result<Acquired, Refusal>,
+        freshness: Freshness,
+    ) -> Result<UpstreamConnection, ProxyError> {
         let patience = self.view.upstream.policy.timeouts.connect;
         let mut racers: Vec<Racer> = Vec::new();
         let mut failure = None;
+        let mut first = Some(first);
         loop {
-            let next = match self.acquire(freshness) {
+            let next = match first.take().unwrap_or_else(|| self.acquire(freshness)) {
                 Err(Refusal::Full) if racers.is_empty() => Some(self.wait_for_room(freshness).await?),
                 Err(_) => None,
                 Ok(acquired) => Some(acquired),
             };
             let head_start = match next {
                 Some(Acquired::Kept(connection)) => {
-                    self.core.metrics.upstream_reuses.increment();
-                    self.attempts = self.attempts.saturating_add(1);
                     self.note_losers(&racers);
-                    return Ok(connection);
+                    return Ok(self.kept(connection));
                 }
                 Some(Acquired::ToOpen(flight, open)) => {
                     self.attempts = self.attempts.saturating_add(1);
@@ -172,9 +190,10 @@ impl Connector<'_> {
 
     /// Whether an endpoint is left that has not failed this request.
     pub(crate) fn has_another(&self) -> bool {
-        self.view.seats.iter().any(|seat| {
-            seat.shared.standing() != Standing::Leaving && !self.tried.contains(&seat.shared.endpoint)
-        })
+        self.view
+            .seats
+            .iter()
+            .any(|seat| seat.shared.standing() != Standing::Leaving && !self.tried.contains(&seat.shared.endpoint))
     }
 
     fn app(&self) -> String {
@@ -183,10 +202,7 @@ impl Connector<'_> {
 }
 
 /// The first racer at its goal, or out of the race; `None` when the head start is over before.
-async fn race(
-    racers: &mut Vec<Racer>,
-    head_start: Option<Duration>,
-) -> Option<(Racer, Result<TcpStream, Cause>)> {
+async fn race(racers: &mut Vec<Racer>, head_start: Option<Duration>) -> Option<(Racer, Result<TcpStream, Cause>)> {
     let first = poll_fn(|context| {
         for (at, racer) in racers.iter_mut().enumerate() {
             if let Poll::Ready(result) = racer.opening.as_mut().poll(context) {
