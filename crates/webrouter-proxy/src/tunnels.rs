@@ -116,3 +116,98 @@ impl Drop for Membership {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use webrouter_routing::endpoint::Endpoint;
+
+    use super::*;
+    use crate::fleet::endpoint::Mark;
+    use crate::fleet::record::Record;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A tunnel that has been asked once, and its wakes.
+    struct Told {
+        membership: Membership,
+        wakes: Arc<Wakes>,
+    }
+
+    impl Told {
+        fn enter(tunnels: &Rc<Tunnels>, endpoint: &Arc<EndpointState>) -> Self {
+            let told = Self { membership: Membership::enter(tunnels, endpoint), wakes: Arc::default() };
+            told.word();
+            told
+        }
+
+        fn word(&self) -> Word {
+            let waker = Waker::from(Arc::clone(&self.wakes));
+            self.membership.word(&Context::from_waker(&waker))
+        }
+
+        #[track_caller]
+        fn check(&self, wakes: usize, word: Word) {
+            assert_eq!((self.wakes.0.load(Ordering::Relaxed), self.word()), (wakes, word));
+        }
+    }
+
+    fn endpoint(text: &str) -> Arc<EndpointState> {
+        Arc::new(EndpointState::new(Endpoint::parse(text).expect("good"), Record::default()))
+    }
+
+    #[test]
+    fn only_tunnels_of_a_leaving_endpoint_are_woken_and_only_once() {
+        let tunnels = Rc::<Tunnels>::default();
+        let (leaving, other) = (endpoint("10.0.0.1:80"), endpoint("10.0.0.2:80"));
+        let (first, second) = (Told::enter(&tunnels, &leaving), Told::enter(&tunnels, &leaving));
+        let third = Told::enter(&tunnels, &other);
+        tunnels.wake_leaving();
+        for told in [&first, &second, &third] {
+            told.check(0, Word::Stay);
+        }
+        leaving.mark(Mark::GONE);
+        tunnels.wake_leaving();
+        tunnels.wake_leaving();
+        for told in [&first, &second] {
+            told.check(1, Word::Leave);
+        }
+        third.check(0, Word::Stay);
+        let late = Told::enter(&tunnels, &leaving);
+        late.check(0, Word::Leave);
+        leaving.unmark(Mark::GONE);
+        tunnels.wake_leaving();
+        for told in [&first, &second] {
+            told.check(2, Word::Stay);
+        }
+        tunnels.part();
+        tunnels.part();
+        third.check(1, Word::Part);
+        first.check(3, Word::Part);
+    }
+
+    #[test]
+    fn a_tunnel_that_ended_leaves_nothing_behind() {
+        let tunnels = Rc::<Tunnels>::default();
+        let endpoint = endpoint("10.0.0.1:80");
+        let (first, second) = (Told::enter(&tunnels, &endpoint), Told::enter(&tunnels, &endpoint));
+        assert_eq!((tunnels.open(), tunnels.groups.borrow().len()), (2, 1));
+        drop(first);
+        assert_eq!((tunnels.open(), tunnels.groups.borrow().len()), (1, 1));
+        endpoint.mark(Mark::DRAINING);
+        tunnels.wake_leaving();
+        second.check(1, Word::Leave);
+        drop(second);
+        assert_eq!((tunnels.open(), tunnels.groups.borrow().len()), (0, 0));
+        assert_eq!(Arc::strong_count(&endpoint), 1);
+    }
+}

@@ -41,6 +41,8 @@ pub(crate) async fn run(
         field(reply, b"Upgrade", protocol);
     }
     reply.extend_from_slice(b"\r\n");
+    let reply_head_len = reply.len();
+    reply.extend_from_slice(response.get(head_len..).unwrap_or_default());
     let protocol = Protocol::named(protocol);
     record.table = None;
     let membership = Membership::enter(&core.tunnels, &connection.flight.0.shared);
@@ -53,12 +55,9 @@ pub(crate) async fn run(
         membership,
         masking_key: (random as u32).to_ne_bytes(),
     };
-    let first = First {
-        head: reply,
-        down: response.get(head_len..).unwrap_or_default(),
-        up: inbound.get(record.consumed..).unwrap_or_default(),
-    };
-    let moved = Box::pin(tunnel.run(first)).await;
+    let early = inbound.get(record.consumed..).unwrap_or_default();
+    let first = First { down: reply, head_len: reply_head_len, up: early };
+    let moved = tunnel.run(first).await;
     record.bytes_received = moved.up;
     record.bytes_sent = moved.down;
     Ok(Next::Close)
@@ -73,3 +72,23 @@ pub(crate) fn last_call(now: Instant, deadline: Instant) -> Instant {
 
 /// What a tunnel that was given up takes to be gone.
 const MARGIN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tunnels_are_told_in_time_whatever_the_deadline() {
+        let check = |deadline: u64, told: u64| {
+            let now = Instant::now();
+            let last_call = last_call(now, now + Duration::from_secs(deadline));
+            assert_eq!(last_call, now + Duration::from_secs(told), "{deadline}");
+        };
+        check(30, 24);
+        check(12, 6);
+        check(4, 2);
+        check(0, 0);
+        let now = Instant::now();
+        assert_eq!(last_call(now + Duration::from_secs(1), now), now, "a deadline that has passed");
+    }
+}

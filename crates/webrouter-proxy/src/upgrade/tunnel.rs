@@ -53,10 +53,9 @@ pub(super) struct Patience {
 /// What goes through before anything is read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct First<'a> {
-    /// The response head, for the client.
-    pub(super) head: &'a [u8],
-    /// What the endpoint sent behind it.
+    /// For the client: the response head, and what the endpoint sent behind it.
     pub(super) down: &'a [u8],
+    pub(super) head_len: usize,
     /// What the client sent behind its request.
     pub(super) up: &'a [u8],
 }
@@ -105,7 +104,7 @@ impl Tunnel<'_> {
         };
         {
             let lanes = pin!(async {
-                let relayed = both(up.run(b"", first.up), down.run(first.head, first.down)).await;
+                let relayed = both(up.run(first.up, 0), down.run(first.down, first.head_len)).await;
                 if relayed.is_ok() && state.parting.get() {
                     let client = last_words(&up.reader, &mut up.frames, &mut down.writer);
                     let endpoint = last_words(&down.reader, &mut down.frames, &mut up.writer);
@@ -198,9 +197,8 @@ struct Lane<'a> {
 
 impl Lane<'_> {
     /// Moves bytes until the sender is done, then says so to the receiver; or until the lane may part.
-    async fn run(&mut self, head: &[u8], first: &[u8]) -> io::Result<()> {
-        self.writer.write_all(head).await?;
-        self.pass(first).await?;
+    async fn run(&mut self, first: &[u8], head_len: usize) -> io::Result<()> {
+        self.pass(first, head_len).await?;
         let mut room = SMALLEST_READ;
         loop {
             let Some(bytes) = self.read(room).await? else {
@@ -212,7 +210,7 @@ impl Lane<'_> {
                 return self.writer.shutdown().await;
             }
             room = if bytes.len() == bytes.capacity() { (room * 2).min(LARGEST_READ) } else { room };
-            self.pass(&bytes).await?;
+            self.pass(&bytes, 0).await?;
         }
     }
 
@@ -227,14 +225,15 @@ impl Lane<'_> {
         .await
     }
 
-    async fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
+    async fn pass(&mut self, bytes: &[u8], head_len: usize) -> io::Result<()> {
         self.state.activity.set(Instant::now());
+        let tunnelled = bytes.get(head_len..).unwrap_or_default();
         if let Some(frames) = &mut self.frames {
-            frames.scan(bytes);
+            frames.scan(tunnelled);
         }
         self.writer.write_all(bytes).await?;
         self.state.activity.set(Instant::now());
-        self.moved += bytes.len() as u64;
+        self.moved += tunnelled.len() as u64;
         Ok(())
     }
 

@@ -39,7 +39,7 @@ impl Rig {
         let tunnel = spawn_local(async move {
             let (client, endpoint) = (&mut ours, &mut theirs);
             let tunnel = Tunnel { client, endpoint, protocol, patience: PATIENCE, membership, masking_key: KEY };
-            tunnel.run(First { head: HEAD, down, up }).await
+            tunnel.run(First { down: &[HEAD, down].concat(), head_len: HEAD.len(), up }).await
         });
         let mut rig = Self { client, app, endpoint, tunnels, tunnel };
         rig.client_gets(HEAD).await;
