@@ -6,19 +6,27 @@
 mod acceptor;
 mod client;
 mod eventually;
+mod faulty_origin;
+mod hosts;
 mod http_origin;
 mod lainlet;
 mod load;
 mod message;
+mod open_load;
 mod origin;
+mod origin_process;
 mod router;
 
 pub use acceptor::Acceptor;
 pub use client::{Asked, Client, End};
 pub use eventually::{eventually, until};
+pub use faulty_origin::{Fault, FaultyOrigin, Seen};
+pub use hosts::Host;
 pub use http_origin::HttpOrigin;
 pub use lainlet::{Garbage, Gets, Lainlet, Mode};
 pub use load::{Load, Target};
 pub use message::{Body, Field, Framing, Head, Response, decode_body, head_length, latin1};
+pub use open_load::{OpenLoad, OpenPlan, Outcome, Verb};
 pub use origin::{Exchange, Origin, Step};
+pub use origin_process::OriginProcess;
 pub use router::{Listening, Router, RouterBuilder, Signal};

@@ -183,6 +183,11 @@ impl Router {
         self.admin_ask("POST", path, body)
     }
 
+    /// A request on the admin listener that acts: it carries the field that no page of another site can send unasked.
+    pub fn admin_act(&self, method: &str, path: &str) -> (u16, String) {
+        self.admin_send(method, path, "x-webrouter-action: 1\r\n", "")
+    }
+
     /// `GET /v1/status`, or null when it does not answer.
     pub fn status(&self) -> serde_json::Value {
         serde_json::from_str(&self.admin_get("/v1/status").1).unwrap_or_default()
@@ -289,9 +294,13 @@ impl Router {
     }
 
     fn admin_ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        self.admin_send(method, path, "", body)
+    }
+
+    fn admin_send(&self, method: &str, path: &str, fields: &str, body: &str) -> (u16, String) {
         let length = body.len();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{fields}\
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}",
             self.admin()
         );
