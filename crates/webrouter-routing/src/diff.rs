@@ -25,14 +25,29 @@ pub struct ProcDiff {
     pub endpoints_removed: Vec<Endpoint>,
 }
 
+/// One proc that is not the same in two snapshots: as it was, and as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct ProcChange<'a> {
+    /// Which proc.
+    pub key: &'a ProcKey,
+    /// As it was; `None` when it is new.
+    pub old: Option<&'a Arc<ProcInForce>>,
+    /// As it is; `None` when it is gone.
+    pub new: Option<&'a Arc<ProcInForce>>,
+}
+
+/// Every proc that differs in anything at all, its policy included, sorted. The cost grows with the change.
+pub fn changes<'a>(old: &'a Snapshot, new: &'a Snapshot) -> impl Iterator<Item = ProcChange<'a>> {
+    old.procs.diff(&new.procs).map(|item| match item {
+        DiffItem::Add(key, proc) => ProcChange { key, old: None, new: Some(proc) },
+        DiffItem::Remove(key, proc) => ProcChange { key, old: Some(proc), new: None },
+        DiffItem::Update { old: (key, old), new: (_, new) } => ProcChange { key, old: Some(old), new: Some(new) },
+    })
+}
+
 /// What changed from one snapshot to another, proc by proc, sorted; empty when all procs wish and are the same.
 pub fn diff(old: &Snapshot, new: &Snapshot) -> Vec<ProcDiff> {
-    let differing = old.procs.diff(&new.procs).map(|item| match item {
-        DiffItem::Add(key, proc) => (key, None, Some(proc)),
-        DiffItem::Remove(key, proc) => (key, Some(proc), None),
-        DiffItem::Update { old: (key, old), new: (_, new) } => (key, Some(old), Some(new)),
-    });
-    let visible = differing.filter_map(|(key, old, new)| {
+    let visible = changes(old, new).filter_map(|ProcChange { key, old, new }| {
         let changes = proc_diff(key, old, new);
         let same_wishes = match (old, new) {
             (Some(old), Some(new)) => old.upstream.annotation == new.upstream.annotation,

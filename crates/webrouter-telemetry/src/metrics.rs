@@ -69,6 +69,8 @@ metrics! {
     READY = "webrouter_ready", Gauge, "1 while a full table is in force and the instance is not stopping, else 0.";
     SOURCE_CONNECTED = "webrouter_source_connected", Gauge, "1 while the source is connected, else 0.";
     SOURCE_AGE = "webrouter_source_news_age_seconds", Gauge, "Age of the last word from the source; absent before the first.";
+    PROBES = "webrouter_probes", Counter, "Active health checks that ended, by result.";
+    UNSAVED = "webrouter_health_save_failures", Counter, "Failed attempts to write the endpoints' health to the state directory.";
     LOG_LOST = "webrouter_access_log_lost", Counter, "Access log lines lost, by reason.";
     ACCEPTED = "webrouter_connections_accepted", Counter, "Client connections accepted.";
     OPEN = "webrouter_connections_open", Gauge, "Client connections open.";
@@ -167,6 +169,9 @@ fn node_page(node: &NodeMetrics, page: &mut Page<'_>) -> fmt::Result {
             ages.encode_family(&[("source", name.as_str())])?.encode_gauge(&age.as_secs_f64())?;
         }
     }
+    let probes = [("good", &node.probes_good), ("bad", &node.probes_bad)];
+    page.labelled(&PROBES, probes.map(|(result, count)| ([("result", result)], count.value())))?;
+    page.counter(&UNSAVED, node.health_save_failures.value())?;
     let losses = node.losses();
     let lost = |reason: LossReason| losses.as_ref().map_or(0, |losses| losses.of(reason));
     page.labelled(&LOG_LOST, LossReason::ALL.into_iter().map(|reason| ([("reason", reason.as_str())], lost(reason))))

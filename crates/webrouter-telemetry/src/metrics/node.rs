@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::number::Counter;
 use crate::access_log::Losses;
 
 /// The table in force.
@@ -41,6 +42,12 @@ impl SourceHealth {
 /// Gauges that are set when something changes.
 #[derive(Debug)]
 pub struct NodeMetrics {
+    /// Health checks that found an endpoint well; written by the thread that makes them, like the next two.
+    pub probes_good: Counter,
+    /// Health checks that did not.
+    pub probes_bad: Counter,
+    /// Attempts to write the endpoints' health to disk that failed.
+    pub health_save_failures: Counter,
     started: SystemTime,
     state: Mutex<State>,
 }
@@ -56,7 +63,13 @@ struct State {
 
 impl Default for NodeMetrics {
     fn default() -> Self {
-        Self { started: SystemTime::now(), state: Mutex::default() }
+        Self {
+            probes_good: Counter::default(),
+            probes_bad: Counter::default(),
+            health_save_failures: Counter::default(),
+            started: SystemTime::now(),
+            state: Mutex::default(),
+        }
     }
 }
 
