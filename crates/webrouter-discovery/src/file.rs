@@ -6,7 +6,7 @@
 mod apps;
 mod changes;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
@@ -25,7 +25,7 @@ use crate::source::{Inbox, Problem, SourceHealth, excerpt};
 use crate::status::SourceState;
 use changes::Changes;
 
-pub use apps::{App, AppChange, AppsError, AppsFile, parse_apps};
+pub use apps::{App, AppChange, AppEndpoint, AppOf, AppsError, AppsFile, parse_apps};
 
 /// Follows a file until the task is aborted.
 pub(crate) async fn follow(path: PathBuf, name: SourceName, health: Arc<SourceHealth>, inbox: Arc<Inbox>) {
@@ -162,20 +162,32 @@ impl View {
 }
 
 fn proc(app: &App) -> Proc {
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut weights = BTreeMap::new();
+    let mut bad = Vec::new();
+    for AppEndpoint { address, weight } in &app.endpoints {
+        match Endpoint::parse(address) {
+            Ok(endpoint) if seen.insert(endpoint) => {
+                endpoints.push(endpoint);
+                if *weight != 1 {
+                    weights.insert(endpoint, *weight);
+                }
+            }
+            Ok(_) => {}
+            Err(error) => bad.push(error),
+        }
+    }
     let (annotation, reasons) = Annotation::from_raw(RawAnnotation {
         mountpoint: Some(app.mountpoint.clone()),
         https_only: Some(app.https_only),
         healthcheck: app.healthcheck.clone(),
+        wishes: app.wishes.clone(),
+        weights,
     });
     let mut reasons = Reasons::after(reasons);
-    let mut seen = HashSet::new();
-    let mut endpoints: Vec<Endpoint> = Vec::new();
-    for text in &app.endpoints {
-        match Endpoint::parse(text) {
-            Ok(endpoint) if seen.insert(endpoint) => endpoints.push(endpoint),
-            Ok(_) => {}
-            Err(error) => reasons.note(|| Reason::BadEndpoint(excerpt(&error.to_string()))),
-        }
+    for error in bad {
+        reasons.note(|| Reason::BadEndpoint(excerpt(&error.to_string())));
     }
     Proc { claims: Claims::Readable(Arc::new(annotation)), endpoints: endpoints.into(), reasons: reasons.into_vec() }
 }

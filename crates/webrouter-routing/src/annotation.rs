@@ -1,11 +1,18 @@
 //! An entry's annotation: what its owner asks for.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
+use crate::endpoint::Endpoint;
 use crate::excerpt::excerpt;
 use crate::mountpoint::Mountpoint;
+use crate::policy::Wishes;
+use crate::policy::raw::Raw;
+use crate::policy::wishes::{self, RawWishes};
 use crate::rejection::{Reason, Reasons};
 
 /// The wishes of a proc, parsed.
@@ -17,36 +24,36 @@ pub struct Annotation {
     pub https_only: bool,
     /// The path of the health check; `None` for no active check.
     pub healthcheck: Option<String>,
+    /// The policies it asks for; most procs have none, and pay a pointer for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wishes: Option<Box<Wishes>>,
 }
 
-/// An annotation as a source writes it; other fields are ignored.
-#[derive(Debug, Default, Deserialize)]
+/// An annotation as a source writes it.
+#[derive(Debug, Default)]
 pub struct RawAnnotation {
     /// Claimed addresses.
-    #[serde(default)]
     pub mountpoint: Option<Vec<String>>,
     /// Redirect plain requests.
-    #[serde(default)]
     pub https_only: Option<bool>,
     /// Health check path.
-    #[serde(default)]
     pub healthcheck: Option<String>,
+    /// Policies.
+    pub wishes: RawWishes,
+    /// Shares of the requests of endpoints whose share is not 1.
+    pub weights: BTreeMap<Endpoint, u32>,
 }
 
 impl Annotation {
     /// Parses the JSON text of an annotation; an empty text claims nothing.
     ///
-    /// Fails when the text cannot be read; a mountpoint or health check that is bad is left out and becomes a
-    /// reason of its own.
+    /// Fails when the text cannot be read; a mountpoint, health check or policy that is bad is left out and becomes a
+    /// reason of its own. Unknown fields are ignored.
     pub fn parse(text: &str) -> Result<(Self, Vec<Reason>), Reason> {
         if text.trim().is_empty() {
             return Ok((Self::default(), Vec::new()));
         }
-        // Serde reads a JSON list as a struct, too.
-        if text.trim_start().starts_with('[') {
-            return Err(Reason::UnreadableAnnotation("a list where an object is expected".to_owned()));
-        }
-        let raw: RawAnnotation =
+        let RawJson(raw) =
             serde_json::from_str(text).map_err(|error| Reason::UnreadableAnnotation(told_briefly(&error)))?;
         Ok(Self::from_raw(raw))
     }
@@ -80,7 +87,75 @@ impl Annotation {
             Some(path) => reasons.note(|| Reason::BadHealthcheck(excerpt(&path))),
             None => {}
         }
+        let wishes = Wishes { weights: raw.weights, ..Wishes::read(&raw.wishes, &mut reasons) };
+        annotation.wishes = (!wishes.is_empty()).then(|| Box::new(wishes));
         (annotation, reasons.into_vec())
+    }
+}
+
+/// An annotation in JSON: an object whose fields are known or ignored.
+struct RawJson(RawAnnotation);
+
+impl<'de> Deserialize<'de> for RawJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RawJsonVisitor)
+    }
+}
+
+struct RawJsonVisitor;
+
+impl<'de> Visitor<'de> for RawJsonVisitor {
+    type Value = RawJson;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawJson, A::Error> {
+        let (mut mountpoint, mut https_only, mut healthcheck) = (None, None, None);
+        let mut wishes = RawWishes::new();
+        while let Some(Field(name)) = map.next_key()? {
+            match name {
+                MOUNTPOINT if mountpoint.is_none() => mountpoint = Some(map.next_value()?),
+                HTTPS_ONLY if https_only.is_none() => https_only = Some(map.next_value()?),
+                HEALTHCHECK if healthcheck.is_none() => healthcheck = Some(map.next_value()?),
+                MOUNTPOINT | HTTPS_ONLY | HEALTHCHECK => return Err(A::Error::duplicate_field(name)),
+                "" => drop(map.next_value::<IgnoredAny>()?),
+                key => {
+                    // Whatever the value is, it is a matter of its key alone.
+                    let text = map.next_value::<&RawValue>()?.get();
+                    let raw = serde_json::from_str(text).unwrap_or(Some(Raw::Foreign("what is too large")));
+                    raw.into_iter().for_each(|raw| wishes::note(&mut wishes, key, raw));
+                }
+            }
+        }
+        let (mountpoint, https_only) = (mountpoint.flatten(), https_only.flatten());
+        let healthcheck = healthcheck.flatten();
+        Ok(RawJson(RawAnnotation { mountpoint, https_only, healthcheck, wishes, weights: BTreeMap::new() }))
+    }
+}
+
+/// The name of a field that means something; empty for any other.
+struct Field(&'static str);
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(FieldVisitor)
+    }
+}
+
+struct FieldVisitor;
+
+impl Visitor<'_> for FieldVisitor {
+    type Value = Field;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Field, E> {
+        let own = [MOUNTPOINT, HTTPS_ONLY, HEALTHCHECK].into_iter().find(|own| *own == name);
+        Ok(Field(own.or_else(|| wishes::key(name)).unwrap_or_default()))
     }
 }
 
@@ -105,6 +180,9 @@ fn is_health_path(path: &str) -> bool {
 pub const MAX_MOUNTPOINTS: usize = 256;
 
 const MAX_MESSAGE_CHARS: usize = 160;
+const MOUNTPOINT: &str = "mountpoint";
+const HTTPS_ONLY: &str = "https_only";
+const HEALTHCHECK: &str = "healthcheck";
 
 #[cfg(test)]
 mod tests {
@@ -130,6 +208,35 @@ mod tests {
     fn an_unreadable_one_says_why() {
         for text in ["{", "[]", "1", "null", r#"[["a.b"]]"#, r#"{"mountpoint":"a.b"}"#, r#"{"https_only":"yes"}"#] {
             assert!(matches!(Annotation::parse(text), Err(Reason::UnreadableAnnotation(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_read_hurts_only_its_key() {
+        let text = r#"{"mountpoint":["a.b"],"queue":null,"slow_start":5,"balance":{"a":[]},"max_requests":3,
+            "health_rise":1e999,"health_fall":1,"health_fall":2,"foreign":{"x":1e999}}"#;
+        let (annotation, reasons) = Annotation::parse(text).expect("readable");
+        assert_eq!(annotation.mountpoints.len(), 1);
+        let wishes = *annotation.wishes.expect("one wish");
+        assert_eq!(wishes.told().iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["max_requests"]);
+        let keys: Vec<&str> = reasons
+            .iter()
+            .filter_map(|reason| if let Reason::BadPolicy { key, .. } = reason { Some(*key) } else { None })
+            .collect();
+        assert_eq!(keys, ["balance", "health_fall", "health_rise", "slow_start"]);
+    }
+
+    #[test]
+    fn without_wishes_it_costs_and_stores_nothing() {
+        let (plain, _) = Annotation::parse(r#"{"mountpoint":["a.b"],"queue":"x"}"#).expect("readable");
+        assert_eq!(plain.wishes, None);
+        let stored = serde_json::to_string(&plain).expect("JSON");
+        assert_eq!(stored, r#"{"mountpoints":["a.b"],"https_only":false,"healthcheck":null}"#);
+        let (wishing, _) =
+            Annotation::parse(r#"{"mountpoint":["a.b"],"queue":7,"balance":"hash header X"}"#).expect("readable");
+        for annotation in [plain, wishing] {
+            let stored = serde_json::to_string(&annotation).expect("JSON");
+            assert_eq!(serde_json::from_str::<Annotation>(&stored).expect("stored"), annotation, "{stored}");
         }
     }
 

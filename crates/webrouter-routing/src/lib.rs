@@ -12,6 +12,7 @@ pub mod certificate;
 pub mod contribution;
 pub mod diff;
 pub mod domains;
+pub mod duration;
 pub mod endpoint;
 mod excerpt;
 pub mod host;

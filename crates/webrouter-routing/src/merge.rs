@@ -17,7 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::host::Host;
 use crate::mountpoint::Mountpoint;
 use crate::name::{ProcKey, ProcName};
-use crate::policy::Policy;
+use crate::policy::{Overrides, Policy};
 use crate::rejection::{OWNED, Reason};
 use crate::route::{Route, Upstream, UpstreamId};
 use crate::snapshot::{Generation, ProcInForce, Snapshot};
@@ -32,8 +32,10 @@ pub struct Defaults {
     pub domains: Vec<Host>,
     /// Domains that are internal too, unless a source names some.
     pub extra_domains: Vec<Host>,
-    /// The policy of an upstream.
+    /// The policy of an upstream that nobody has wishes for.
     pub policy: Arc<Policy>,
+    /// What the operator wishes of single apps and procs.
+    pub overrides: Arc<Overrides>,
 }
 
 /// What a restart remembers: each claimed mountpoint with its claimants, the owner first.
@@ -222,21 +224,25 @@ impl Snapshot {
         annotation: Arc<Annotation>,
         defaults: &Defaults,
     ) -> Arc<Upstream> {
+        let known = known.map(|known| &known.upstream);
+        let policy = known.map(|known| &known.policy);
+        let policy = defaults.overrides.resolve(&defaults.policy, &key.name, &annotation, policy);
         if let Some(known) = known
-            && known.upstream.endpoints == *endpoints
-            && known.upstream.annotation == annotation
+            && known.endpoints == *endpoints
+            && known.annotation == annotation
+            && (Arc::ptr_eq(&known.policy, &policy) || known.policy == policy)
         {
-            return Arc::clone(&known.upstream);
+            return Arc::clone(known);
         }
         let id = known.map_or_else(
             || {
                 self.next_upstream += 1;
                 UpstreamId(self.next_upstream)
             },
-            |known| known.upstream.id,
+            |known| known.id,
         );
         let name = key.name.upstream_name();
-        Arc::new(Upstream { id, proc: key.clone(), name, endpoints: Arc::clone(endpoints), annotation, policy: Arc::clone(&defaults.policy) })
+        Arc::new(Upstream { id, proc: key.clone(), name, endpoints: Arc::clone(endpoints), annotation, policy })
     }
 
     fn remove_proc(&mut self, key: &ProcKey, touched: &mut Touched) {
@@ -294,6 +300,8 @@ impl Snapshot {
         if domains != *self.domains {
             self.domains = Arc::new(domains);
         }
+        self.policy = Arc::clone(&defaults.policy);
+        self.overrides = Arc::clone(&defaults.overrides);
         let empty = CertificateMap::default();
         let certificates = self.contributions.values().find_map(|c| c.settings.certificates.as_ref());
         if *certificates.unwrap_or(&empty) != *self.certificates {

@@ -1,11 +1,19 @@
 //! How requests are spread over an upstream's endpoints, bounded, waited for and checked: chosen per proc, by its owner or
 //! the operator, and resolved here into a value without holes.
 
+mod kind;
+mod overrides;
+pub mod raw;
+pub mod wishes;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::endpoint::Endpoint;
+
+pub use overrides::{InForce, Overrides, SetBy};
+pub use wishes::Wishes;
 
 /// The policy of one upstream, complete.
 #[derive(Debug, Clone, PartialEq)]

@@ -37,6 +37,16 @@ pub enum Reason {
     /// A health check that is no path.
     #[error("bad healthcheck `{0}`: it must begin with `/` and be printable ASCII without spaces")]
     BadHealthcheck(String),
+    /// A policy of a value that its key does not take; the other keys are in force.
+    #[error("bad {key}: {text} {why}")]
+    BadPolicy {
+        /// Which key.
+        key: &'static str,
+        /// Its value, quoted, escaped and shortened.
+        text: String,
+        /// What is wrong with it, and what to write.
+        why: String,
+    },
     /// A container without address or port.
     #[error("bad endpoint: {0}")]
     BadEndpoint(String),
@@ -70,6 +80,7 @@ impl Reason {
             Self::UnreadableAnnotation(_) => "unreadable_annotation",
             Self::BadMountpoint { .. } => "bad_mountpoint",
             Self::BadHealthcheck(_) => "bad_healthcheck",
+            Self::BadPolicy { .. } => "bad_policy",
             Self::BadEndpoint(_) => "bad_endpoint",
             Self::TooManyMountpoints { .. } => "too_many_mountpoints",
             Self::More(_) => "more",
@@ -85,6 +96,7 @@ impl Reason {
             Self::UnreadableAnnotation(_) => "correct the annotation's JSON and deploy again",
             Self::BadMountpoint { .. } => "correct the mountpoint: host or host/path",
             Self::BadHealthcheck(_) => "correct the healthcheck: a path like /health",
+            Self::BadPolicy { .. } => "correct that key of the annotation; docs/policies.md tells what it takes",
             Self::BadEndpoint(_) => "restart the container so that it gets an address and a port",
             Self::TooManyMountpoints { .. } => "claim fewer mountpoints, or spread them over several procs",
             Self::More(_) => "correct those that are listed first",

@@ -12,6 +12,7 @@ use crate::contribution::Contribution;
 use crate::domains::Domains;
 use crate::mountpoint::Mountpoint;
 use crate::name::{ProcKey, SourceName};
+use crate::policy::{Overrides, Policy};
 use crate::rejection::{Reason, Rejection};
 use crate::route::{Route, Upstream};
 use crate::table::RouteTable;
@@ -52,6 +53,9 @@ pub struct Snapshot {
     pub(crate) flawed: OrdSet<ProcKey>,
     pub(crate) domains: Arc<Domains>,
     pub(crate) certificates: Arc<CertificateMap>,
+    /// The policy of a proc without wishes, and what the operator wishes of some.
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) overrides: Arc<Overrides>,
     pub(crate) next_upstream: u32,
     pub(crate) endpoints: usize,
     pub(crate) rejected: Counts,

@@ -4,6 +4,8 @@
 //! as parsing it whole when each piece is one table (no multi-line string, no other line that begins with `[`); where it
 //! is not so, or something is wrong, the whole file is parsed.
 
+mod app;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,23 +16,7 @@ use serde::Deserialize;
 use crate::delta::common_ends;
 use crate::source::excerpt;
 
-/// One app as the file has it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct App {
-    /// The addresses it claims.
-    #[serde(default)]
-    pub mountpoint: Vec<String>,
-    /// Whether plain requests shall be sent to https.
-    #[serde(default)]
-    pub https_only: bool,
-    /// The path of the health check.
-    #[serde(default)]
-    pub healthcheck: Option<String>,
-    /// Its containers, `ip:port` each.
-    #[serde(default)]
-    pub endpoints: Vec<String>,
-}
+pub use app::{App, AppEndpoint, AppOf};
 
 /// Why an apps.toml cannot be read; nothing of it is taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -254,9 +240,13 @@ fn parse(text: &str, path: &Path) -> Result<RawApps, AppsError> {
 
 fn fix(message: &str) -> &'static str {
     if message.contains("unknown field") {
-        "an app has mountpoint, https_only, healthcheck and endpoints, and stands under [apps.\"<app>.<type>.<proc>\"]"
+        "an app has mountpoint, https_only, healthcheck, endpoints and the policies of docs/policies.md, and stands under \
+         [apps.\"<app>.<type>.<proc>\"]"
+    } else if message.starts_with(app::BAD_POLICY) {
+        "docs/policies.md tells what each key takes"
     } else if message.contains("invalid type") {
-        "mountpoint and endpoints are lists of texts, https_only is true or false, healthcheck is a text"
+        "mountpoint is a list of texts, endpoints one of \"ip:port\" or { address = \"ip:port\", weight = 3 }, https_only is \
+         true or false, healthcheck is a text"
     } else if message.contains("duplicate") {
         "give it once"
     } else {

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::diff::{ProcDiff, diff};
 use crate::name::SourceName;
+use crate::policy::{SetBy, Wishes};
 use crate::rejection::Reason;
 use crate::table::Outcome;
 
@@ -369,4 +370,80 @@ fn a_difference_ignores_order_and_quarantine_but_not_policies() {
     let changes = diff(&old, &after(&[strict]));
     assert_eq!(changes.len(), 1);
     assert_eq!((changes[0].mountpoints_added.len(), changes[0].endpoints_added.len()), (0, 0));
+}
+
+/// App `a` with these wishes, in JSON, at one endpoint.
+fn wishing(wishes: &str) -> Contribution {
+    let mut contribution = contribution("s", &["a: x.test @ 1", "b: y.test @ 2"]);
+    let (annotation, reasons) =
+        Annotation::parse(&format!(r#"{{"mountpoint":["x.test"]{wishes}}}"#)).expect("readable");
+    let proc = Proc { claims: Claims::Readable(Arc::new(annotation)), endpoints: Arc::new([endpoint("1")]), reasons };
+    contribution.procs.insert(name("a"), Arc::new(proc));
+    contribution
+}
+
+fn upstream<'a>(snapshot: &'a Snapshot, app: &str) -> &'a Arc<Upstream> {
+    &snapshot.proc(&key("s", app)).expect("in force").upstream
+}
+
+fn operator(entries: &[(&str, Wishes)]) -> Defaults {
+    let overrides = entries.iter().map(|(name, wishes)| ((*name).to_owned(), wishes.clone())).collect();
+    let policy = Policy { queue: 5, ..Policy::default() };
+    Defaults { overrides: Arc::new(Overrides::new(overrides)), policy: Arc::new(policy), ..Defaults::default() }
+}
+
+#[test]
+fn the_operator_wins_over_the_owner_who_wins_over_the_default_key_by_key() {
+    let queue = |queue| Wishes { queue: Some(queue), ..Wishes::default() };
+    let check = |defaults: &Defaults, wishes: &str, expected: u32, set_by: SetBy| {
+        let snapshot = merge(&Snapshot::empty(defaults), &[wishing(wishes)], defaults);
+        let upstream = upstream(&snapshot, "a");
+        assert_eq!((upstream.policy.queue, upstream.policy.health.rise), (expected, 9), "{wishes}");
+        let told = snapshot.policy_of(upstream);
+        let told = told.iter().find(|told| told.key == "queue").map(|told| (told.value.clone(), told.set_by));
+        assert_eq!(told, Some((expected.to_string(), set_by)));
+    };
+    let none = operator(&[]);
+    check(&none, r#","health_rise":9"#, 5, SetBy::Operator);
+    check(&none, r#","health_rise":9,"queue":1"#, 1, SetBy::Annotation);
+    check(&none, r#","health_rise":9,"queue":"x""#, 5, SetBy::Operator);
+    let app = operator(&[("a", queue(2))]);
+    check(&app, r#","health_rise":9,"queue":1"#, 2, SetBy::Operator);
+    let both = operator(&[("a", queue(2)), ("a.web.web", queue(3))]);
+    check(&both, r#","health_rise":9,"queue":1"#, 3, SetBy::Operator);
+    let other = operator(&[("b", queue(2)), ("a.web", queue(2))]);
+    check(&other, r#","health_rise":9"#, 5, SetBy::Operator);
+    let unset = Defaults::default();
+    check(&unset, r#","health_rise":9"#, Policy::default().queue, SetBy::Default);
+}
+
+#[test]
+fn a_policy_alone_makes_a_new_upstream_with_the_same_number() {
+    let defaults = Defaults::default();
+    let first = merge(&Snapshot::empty(&defaults), &[wishing("")], &defaults);
+    assert!(Arc::ptr_eq(&upstream(&first, "a").policy, &defaults.policy), "without wishes it is shared");
+    let second = merge(&first, &[wishing(r#","queue":1"#)], &defaults);
+    let (before, after) = (upstream(&first, "a"), upstream(&second, "a"));
+    assert_eq!((before.id, after.policy.queue), (after.id, 1));
+    assert!(Arc::ptr_eq(&second.table.route(&mountpoint("x.test")).expect("a route").upstream, after));
+    assert!(Arc::ptr_eq(upstream(&first, "b"), upstream(&second, "b")), "who did not change is not touched");
+    assert_eq!(diff(&first, &second).len(), 1);
+    let same = merge(&second, &[wishing(r#","queue" : 1,"other":2"#)], &defaults);
+    assert!(Arc::ptr_eq(upstream(&same, "a"), after));
+    let back = merge(&second, &[wishing("")], &defaults);
+    assert!(Arc::ptr_eq(&upstream(&back, "a").policy, &defaults.policy));
+}
+
+#[test]
+fn a_bad_policy_is_a_rejection_and_the_rest_is_in_force() {
+    let snapshot = after(&[wishing(r#","queue":[1],"balance":"sticky","health_fall":0"#)]);
+    let policy = &upstream(&snapshot, "a").policy;
+    assert_eq!((&policy.balance, policy.queue), (&crate::policy::Balance::Sticky("webrouter".into()), 128));
+    let told: Vec<String> = reasons(&snapshot, "s", "a").iter().map(ToString::to_string).collect();
+    let expected = [
+        "bad health_fall: `0` is out of range; write a number from 1 to 100",
+        "bad queue: a list is not a whole number; write a number from 0 to 65536",
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(snapshot.rejection_counts().collect::<Vec<_>>(), [("bad_policy", 2)]);
 }

@@ -88,6 +88,7 @@ pub(crate) fn discovery_config(config: &Config) -> DiscoveryConfig {
                 },
                 ..Policy::default()
             }),
+            overrides: Arc::default(),
         },
         guard: GuardConfig { max_loss: config.guard.max_loss, grace: config.guard.grace, ..GuardConfig::default() },
         ..DiscoveryConfig::default()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 use serde::Deserialize;
-use webrouter_discovery::file::{App, AppsFile};
+use webrouter_discovery::file::{AppEndpoint, AppOf, AppsFile};
 
 use super::json::push_string;
 use crate::config::{ConfigError, toml_mistake};
@@ -42,27 +42,14 @@ pub(super) struct Proc {
 #[serde(deny_unknown_fields)]
 struct RawFile {
     #[serde(default)]
-    apps: BTreeMap<String, RawApp>,
+    apps: BTreeMap<String, AppOf<RawEndpoint>>,
     #[serde(default)]
     config: toml::Table,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawApp {
-    #[serde(default)]
-    mountpoint: Vec<String>,
-    #[serde(default)]
-    https_only: bool,
-    #[serde(default)]
-    healthcheck: Option<String>,
-    #[serde(default)]
-    endpoints: Vec<RawEndpoint>,
-}
-
-/// `ip:port`; an empty ip is a container that has no address.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
+/// `ip:port`; an empty ip is a container that has no address. lainlet has no word for a weight.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "AppEndpoint")]
 struct RawEndpoint {
     ip: String,
     port: u16,
@@ -91,7 +78,7 @@ impl Apps {
         let file: RawFile = toml::from_str(text)?;
         self.file = AppsFile::new(&self.path);
         let web = file.apps.iter().filter(|(name, _)| is_web(name));
-        let procs = web.map(|(name, app)| (Arc::from(name.as_str()), Arc::new(app.render(name)))).collect();
+        let procs = web.map(|(name, app)| (Arc::from(name.as_str()), Arc::new(render(name, app)))).collect();
         self.told = Told { procs, settings: settings(file.config) };
         Ok(())
     }
@@ -118,7 +105,8 @@ impl Apps {
         for change in changes.iter().filter(|change| is_web(&change.name)) {
             match &change.app {
                 Some(app) => {
-                    drop(procs.insert(change.name.as_str().into(), Arc::new(RawApp::of(app)?.render(&change.name))))
+                    let proc = render(&change.name, &app.try_map_endpoints(RawEndpoint::try_from).ok()?);
+                    procs.insert(change.name.as_str().into(), Arc::new(proc));
                 }
                 None => drop(procs.remove(change.name.as_str())),
             }
@@ -132,54 +120,45 @@ impl Apps {
     }
 }
 
-impl RawApp {
-    /// `None` when an endpoint is none.
-    fn of(app: &App) -> Option<Self> {
-        let endpoints: Result<_, _> = app.endpoints.iter().cloned().map(RawEndpoint::try_from).collect();
-        Some(Self {
-            mountpoint: app.mountpoint.clone(),
-            https_only: app.https_only,
-            healthcheck: app.healthcheck.clone(),
-            endpoints: endpoints.ok()?,
-        })
+fn render(name: &str, app: &AppOf<RawEndpoint>) -> Proc {
+    let mut annotation = String::from("{\"mountpoint\":[");
+    for (number, mountpoint) in app.mountpoint.iter().enumerate() {
+        annotation.push_str(if number == 0 { "" } else { "," });
+        push_plain(&mut annotation, mountpoint);
     }
-
-    fn render(&self, name: &str) -> Proc {
-        let mut annotation = String::from("{\"mountpoint\":[");
-        for (number, mountpoint) in self.mountpoint.iter().enumerate() {
-            annotation.push_str(if number == 0 { "" } else { "," });
-            push_plain(&mut annotation, mountpoint);
-        }
-        annotation.push(']');
-        if self.https_only {
-            annotation.push_str(",\"https_only\":true");
-        }
-        if let Some(healthcheck) = &self.healthcheck {
-            annotation.push_str(",\"healthcheck\":");
-            push_plain(&mut annotation, healthcheck);
-        }
-        annotation.push('}');
-
-        let mut fragment = String::new();
-        push_string(&mut fragment, name);
-        fragment.push_str(":{\"PodInfos\":[");
-        for (number, endpoint) in self.endpoints.iter().enumerate() {
-            fragment.push_str(if number == 0 { "{\"Annotation\":" } else { ",{\"Annotation\":" });
-            push_string(&mut fragment, &annotation);
-            fragment.push_str(",\"ContainerInfos\":[{\"ContainerIp\":");
-            push_string(&mut fragment, &endpoint.ip);
-            fragment.push_str(&format!(",\"Expose\":{}}}]}}", endpoint.port));
-        }
-        fragment.push_str("]}");
-        let alive = self.endpoints.iter().filter(|endpoint| !endpoint.ip.is_empty()).count();
-        Proc { fragment, pods: self.endpoints.len(), alive }
+    annotation.push(']');
+    if app.https_only {
+        annotation.push_str(",\"https_only\":true");
     }
+    if let Some(healthcheck) = &app.healthcheck {
+        annotation.push_str(",\"healthcheck\":");
+        push_plain(&mut annotation, healthcheck);
+    }
+    for (key, value) in &app.wishes {
+        let value = serde_json::to_string(value).expect("texts and numbers are JSON");
+        annotation.push_str(&format!(",\"{key}\":{value}"));
+    }
+    annotation.push('}');
+
+    let mut fragment = String::new();
+    push_string(&mut fragment, name);
+    fragment.push_str(":{\"PodInfos\":[");
+    for (number, endpoint) in app.endpoints.iter().enumerate() {
+        fragment.push_str(if number == 0 { "{\"Annotation\":" } else { ",{\"Annotation\":" });
+        push_string(&mut fragment, &annotation);
+        fragment.push_str(",\"ContainerInfos\":[{\"ContainerIp\":");
+        push_string(&mut fragment, &endpoint.ip);
+        fragment.push_str(&format!(",\"Expose\":{}}}]}}", endpoint.port));
+    }
+    fragment.push_str("]}");
+    let alive = app.endpoints.iter().filter(|endpoint| !endpoint.ip.is_empty()).count();
+    Proc { fragment, pods: app.endpoints.len(), alive }
 }
 
-impl TryFrom<String> for RawEndpoint {
+impl TryFrom<AppEndpoint> for RawEndpoint {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(AppEndpoint { address: text, .. }: AppEndpoint) -> Result<Self, String> {
         let parts = text.rsplit_once(':').and_then(|(ip, port)| Some((ip, port.parse().ok()?)));
         let Some((ip, port)) = parts else {
             return Err(format!("endpoint `{}` is not of the form ip:port", text.escape_debug()));

@@ -36,6 +36,42 @@ fn mistakes_name_their_line_and_column() {
 }
 
 #[test]
+fn policies_and_weights() {
+    let text = r#"
+[apps."demo.web.web"]
+balance = "hash header X-User"
+queue = 0
+circuit_breaker = 0.5
+connect_timeout = "1s"
+endpoints = ["127.0.0.1:8001", { address = "127.0.0.1:8002", weight = 3 }, { address = "127.0.0.1:8003" }]
+"#;
+    let apps = parse_apps(text, Path::new("apps.toml")).expect("good");
+    let [(_, app)] = apps.as_slice() else { panic!("one app: {apps:?}") };
+    assert_eq!(
+        app.wishes.keys().copied().collect::<Vec<_>>(),
+        ["balance", "circuit_breaker", "connect_timeout", "queue"]
+    );
+    assert_eq!(app.endpoints.iter().map(|endpoint| endpoint.weight).collect::<Vec<_>>(), [1, 3, 1]);
+}
+
+#[test]
+fn mistakes_of_policies_name_their_line_and_column() {
+    let app = "[apps.\"a.b.c\"]\n";
+    check_error(&format!("{app}ballance = \"sticky\"\n"), 2, 1, "unknown field `ballance`");
+    check_error(&format!("{app}queue = 1\nconnect_timeout = 5\n"), 3, 19, "bad connect_timeout: `5` is not a duration");
+    check_error(&format!("{app}queue = true\n"), 2, 9, "bad queue: true is not a whole number; write a number from 0");
+    check_error(&format!("{app}circuit_breaker = nan\n"), 2, 19, "what is no number is not a share");
+    check_error(&format!("{app}queue = 1\nqueue = 2\n"), 3, 1, "duplicate");
+    let endpoint = |text: &str| format!("{app}endpoints = [\"1.1.1.1:1\",\n  {text}]\n");
+    check_error(&endpoint("{ address = \"1.1.1.1:2\", weight = 0 }"), 3, 37, "weight 0 is not between 1 and 256");
+    check_error(&endpoint("{ address = \"1.1.1.1:2\", weigth = 2 }"), 3, 28, "unknown field `weigth`");
+    check_error(&endpoint("{ weight = 2 }"), 3, 3, "missing field `address`");
+    check_error(&endpoint("7"), 3, 3, "expected \"ip:port\" or { address");
+    // What only the key can judge is a rejection of that key, not of the file.
+    assert!(parse_apps(&format!("{app}queue = 70000\nbalance = \"fair\"\n"), Path::new("apps.toml")).is_ok());
+}
+
+#[test]
 fn an_edit_parses_its_own_piece_alone() {
     let text = |port: u16| {
         let app = |at: u16| {
@@ -62,6 +98,7 @@ fn file() -> impl Strategy<Value = String> {
     let name = (0u8..6).prop_map(|at| format!("a{at}.web.web"));
     let piece = prop_oneof![
         12 => (name.clone(), 1u16..4).prop_map(|(name, port)| format!("[apps.\"{name}\"]\nendpoints = [\"127.0.0.1:{port}\"]\n")),
+        2 => (name.clone(), 0u8..3).prop_map(|(name, queue)| format!("[apps.\"{name}\"]\nqueue = {queue}\nendpoints = [{{ address = \"1.1.1.1:1\", weight = {queue} }}]\n")),
         2 => name.clone().prop_map(|name| format!("[apps.\"{name}\"]\nendpoints = [\n  \"1.1.1.1:1\",\n]\n# end")),
         1 => name.clone().prop_map(|name| format!("[apps.\"{name}\"]\nhealthcheck = \"\"\"\n[apps.\"x.y.z\"]\n\"\"\"\n")),
         1 => name.clone().prop_map(|name| format!(" [apps.\"{name}\"]\n")),
