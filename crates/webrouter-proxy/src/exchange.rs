@@ -14,7 +14,7 @@ use webrouter_telemetry::cause::Cause;
 use crate::basic_auth;
 use crate::config::{Scope, UnknownHost};
 use crate::connection::Client;
-use crate::core::{Core, LiveTable};
+use crate::core::Core;
 use crate::deadline::at_once;
 use crate::error::{Answer, BadRequest, ProxyError};
 use crate::headers::{Origin, Scheme, TraceId, received_request_id};
@@ -23,7 +23,8 @@ use crate::http1::head::{Framing, HeadScanner, RequestHead, ResponseHead};
 use crate::request::{Method, Request};
 use crate::response;
 use crate::upstream::{LoggedRoute, UpstreamState};
-use crate::{forward, policy};
+use crate::forward::{self, Forwarded};
+use crate::{policy, upgrade};
 
 /// What becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +80,6 @@ pub(crate) struct Record {
     pub(crate) client: IpAddr,
     pub(crate) scheme: Scheme,
     pub(crate) made_id: TraceId,
-    /// The table this request is decided by.
-    pub(crate) table: Option<LiveTable>,
     pub(crate) upstream: Option<(Rc<UpstreamState>, Rc<LoggedRoute>)>,
     /// Whether the response has begun: then an error can only cut it.
     pub(crate) answered: bool,
@@ -111,7 +110,6 @@ pub(crate) async fn run(core: &Rc<Core>, client: &mut Client, scratch: &mut Scra
         client: client.peer,
         scheme: Scheme::Http,
         made_id: TraceId::new(random),
-        table: None,
         upstream: None,
         answered: false,
         keep_alive: false,
@@ -176,7 +174,11 @@ async fn serve(
             Err(error) if policy::may_wait(&error, &request, &scratch.head, record) => {
                 Box::pin(tokio::time::sleep(policy::WAIT_STEP)).await;
             }
-            served => return served.map(Served::Answered),
+            Ok(Forwarded::Switched(switched)) => {
+                return Box::pin(upgrade::run(core, *switched, client, scratch, record)).await.map(Served::Answered);
+            }
+            Ok(Forwarded::Answered(next)) => return Ok(Served::Answered(next)),
+            Err(error) => return Err(error),
         }
     }
 }
@@ -189,9 +191,8 @@ async fn route(
     record: &mut Record,
     request: &Request,
     origin: &Origin,
-) -> Result<Next, ProxyError> {
+) -> Result<Forwarded, ProxyError> {
     let table = core.table();
-    record.table = Some(Rc::clone(&table));
     let host = request.host.as_str();
     if client.scope == Scope::External && table.domains().is_internal(host) {
         return Err(ProxyError::OutOfScope);
@@ -202,7 +203,7 @@ async fn route(
         Outcome::NoPath => Err(ProxyError::NoPath),
         Outcome::AddSlash(route) => {
             note_route(core, record, route);
-            add_slash(core, client, scratch, record, request).await
+            add_slash(core, client, scratch, record, request).await.map(Forwarded::Answered)
         }
         Outcome::Route(route) => {
             note_route(core, record, route);

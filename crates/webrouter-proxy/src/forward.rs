@@ -4,8 +4,10 @@
 //! idempotent, whole at hand and unanswered is tried again, within the retry budget.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::time::Instant;
+use webrouter_routing::policy::Policy;
 use webrouter_routing::route::Route;
 
 use crate::attempt::{Attempt, Ended};
@@ -21,7 +23,7 @@ use crate::request::Request;
 use crate::upstream::UpstreamState;
 use crate::upstream::connect::{Connector, Freshness};
 use crate::upstream::pool::UpstreamConnection;
-use crate::{policy, upgrade};
+use crate::policy;
 
 /// Forwards a request and its answer.
 pub(crate) async fn run(
@@ -32,7 +34,7 @@ pub(crate) async fn run(
     request: &Request,
     origin: &Origin,
     route: &Route,
-) -> Result<Next, ProxyError> {
+) -> Result<Forwarded, ProxyError> {
     let Some((state, _)) = record.upstream.clone() else {
         return Err(ProxyError::NoPath);
     };
@@ -62,17 +64,31 @@ pub(crate) async fn run(
     };
     admission.tell(record.status, answered.as_ref().err());
     let (connection, ended) = answered?;
-    match ended {
+    Ok(match ended {
         Ended::Switched { head_len } => {
-            Box::pin(upgrade::run(core, policy, client, connection, scratch, record, head_len)).await
+            Forwarded::Switched(Box::new(Switched { policy: Arc::clone(policy), connection, head_len }))
         }
         Ended::Answered { reusable } => {
             if let Some(kept_for) = reusable {
                 connection.keep(kept_for);
             }
-            Ok(finish(record, consumed, scratch.inbound.len()))
+            Forwarded::Answered(finish(record, consumed, scratch.inbound.len()))
         }
-    }
+    })
+}
+
+/// What became of a forwarded request.
+pub(crate) enum Forwarded {
+    Answered(Next),
+    /// The endpoint switches protocols; a tunnel is to be made, which keeps no table.
+    Switched(Box<Switched>),
+}
+
+/// What a tunnel is made of.
+pub(crate) struct Switched {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) connection: UpstreamConnection,
+    pub(crate) head_len: usize,
 }
 
 /// A request on its way to an answer.

@@ -5,29 +5,27 @@ mod tunnel;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use webrouter_routing::policy::Policy;
 
 use crate::connection::Client;
 use crate::core::Core;
 use crate::error::ProxyError;
 use crate::exchange::{Next, Record, Scratch};
+use crate::forward::Switched;
 use crate::headers;
 use crate::http1::encode::{field, status_line};
 use crate::http1::field::Known;
 use crate::tunnels::Membership;
-use crate::upstream::pool::UpstreamConnection;
 use tunnel::{First, Patience, Protocol, Tunnel};
 
 /// Passes the endpoint's 101 on and becomes a tunnel.
 pub(crate) async fn run(
     core: &Core,
-    policy: &Policy,
+    switched: Switched,
     client: &mut Client,
-    mut connection: UpstreamConnection,
     scratch: &mut Scratch,
     record: &mut Record,
-    head_len: usize,
 ) -> Result<Next, ProxyError> {
+    let Switched { policy, mut connection, head_len } = switched;
     let Scratch { inbound, response, response_head, reply, .. } = scratch;
     record.status = 101;
     record.answered = true;
@@ -44,7 +42,6 @@ pub(crate) async fn run(
     let reply_head_len = reply.len();
     reply.extend_from_slice(response.get(head_len..).unwrap_or_default());
     let protocol = Protocol::named(protocol);
-    record.table = None;
     let membership = Membership::enter(&core.tunnels, &connection.flight.0.shared);
     let (random, _) = core.random_id();
     let tunnel = Tunnel {
