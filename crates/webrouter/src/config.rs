@@ -10,6 +10,7 @@
 mod environment;
 mod error;
 mod leaf;
+mod policies;
 mod raw;
 mod resolve;
 mod unit;
@@ -24,6 +25,7 @@ use webrouter_routing::table::Subdomains;
 
 pub(crate) use environment::Environment;
 pub(crate) use error::{Colour, ConfigError};
+pub(crate) use policies::Policies;
 
 /// A mistake in another TOML file of ours, as a report of the same kind.
 pub(crate) fn toml_mistake(error: &toml::de::Error, path: &Path, text: &str) -> ConfigError {
@@ -42,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) certificates: PathBuf,
     pub(crate) access_log: AccessLog,
     pub(crate) timeouts: Timeouts,
+    /// `[upstream]`, `[health]`, `[retries]`, `[apps.*]`, and the time-outs of endpoints.
+    pub(crate) policies: Policies,
     pub(crate) limits: Limits,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) admin: SocketAddr,
@@ -121,13 +125,11 @@ pub(crate) enum AccessLogFormat {
     Json,
 }
 
-/// `[timeouts]`
+/// `[timeouts]` of clients; those of endpoints are policies.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Timeouts {
-    pub(crate) connect: Duration,
     pub(crate) request_header: Duration,
     pub(crate) request_body: Duration,
-    pub(crate) upstream: Duration,
     pub(crate) keep_alive: Duration,
 }
 

@@ -8,7 +8,6 @@ use webrouter_proxy::fleet::FleetConfig;
 use webrouter_proxy::{Limits, ListenerConfig, Listeners, ProxyConfig, Scope, Timeouts, UnknownHost};
 use webrouter_routing::host::Host;
 use webrouter_routing::merge::Defaults;
-use webrouter_routing::policy::{self, Policy};
 use webrouter_telemetry::access_log::{AccessLogConfig, Destination, Format};
 
 use crate::config::{self, AccessLogFormat, AccessLogSink, Config, Threads};
@@ -79,16 +78,8 @@ pub(crate) fn discovery_config(config: &Config) -> DiscoveryConfig {
             subdomains: config.routing.subdomains,
             domains: config.cluster.domain.iter().cloned().chain([lain]).collect(),
             extra_domains: config.cluster.extra_domains.clone(),
-            policy: Arc::new(Policy {
-                timeouts: policy::Timeouts {
-                    connect: config.timeouts.connect,
-                    first_byte: config.timeouts.upstream,
-                    upstream: config.timeouts.upstream,
-                    request: None,
-                },
-                ..Policy::default()
-            }),
-            overrides: Arc::default(),
+            policy: Arc::clone(&config.policies.default),
+            overrides: Arc::clone(&config.policies.overrides),
         },
         guard: GuardConfig { max_loss: config.guard.max_loss, grace: config.guard.grace, ..GuardConfig::default() },
         ..DiscoveryConfig::default()

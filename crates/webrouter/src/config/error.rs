@@ -143,16 +143,18 @@ pub(super) fn named(path: &Path, text: &str) -> NamedSource<String> {
 
 /// The nearest of the known words, or all of them.
 pub(super) fn did_you_mean(word: &str, known: &[String]) -> String {
-    let nearest = known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().max(word.len()) / 3)
-        .min();
     let list = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    match nearest {
-        Some((_, candidate)) => format!("did you mean `{candidate}`? known here: {list}"),
+    match nearest(word, known) {
+        Some(candidate) => format!("did you mean `{candidate}`? known here: {list}"),
         None => format!("remove it; known here: {list}"),
     }
+}
+
+/// The known word that was probably meant.
+pub(super) fn nearest<'a, S: AsRef<str>>(word: &str, known: &'a [S]) -> Option<&'a str> {
+    let candidates = known.iter().map(AsRef::as_ref);
+    let near = candidates.map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate));
+    near.filter(|(distance, candidate)| *distance <= candidate.len().max(word.len()) / 3).min().map(|(_, near)| near)
 }
 
 fn unknown_key(message: &str) -> Option<(String, Vec<String>)> {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use miette::NamedSource;
 use toml::Value;
+use webrouter_routing::duration;
 
 use super::error::{Mistake, Place, did_you_mean, named};
 use super::raw::Leaf;
-use super::unit::{parse_duration, parse_size};
+use super::unit::parse_size;
 
 /// Collects the mistakes of one file.
 pub(super) struct Reader<'a> {
@@ -70,7 +71,7 @@ impl<'a> Reader<'a> {
                 let fix = "write a number with its unit, ms, s, m or h, as text: \"5s\", \"200ms\", \"15m\"";
                 (format!("{} is not a duration", shown(value)), fix.to_owned())
             };
-            let duration = value.as_str().and_then(parse_duration).ok_or_else(offence)?;
+            let duration = value.as_str().and_then(duration::parse).ok_or_else(offence)?;
             match (least..=LONGEST).contains(&duration) {
                 true => Ok(duration),
                 false => Err((
@@ -105,6 +106,32 @@ impl<'a> Reader<'a> {
                     Err((format!("{} is out of range", shown(value)), fix))
                 }
             }
+        })
+    }
+
+    /// A number between `min` and `max`.
+    pub(super) fn number(&mut self, leaf: Leaf, default: u32, min: u32, max: u32) -> u32 {
+        self.value(leaf, default, |value| {
+            let number = value.as_integer().and_then(|number| u32::try_from(number).ok());
+            number.filter(|number| (min..=max).contains(number)).ok_or_else(|| {
+                let problem = if value.is_integer() { "is out of range" } else { "is not a whole number" };
+                (format!("{} {problem}", shown(value)), format!("write a number from {min} to {max}"))
+            })
+        })
+    }
+
+    /// A share between 0 and 1; `fix` tells what it means.
+    pub(super) fn share(&mut self, leaf: Leaf, default: f64, fix: &str) -> f64 {
+        self.value(leaf, default, |value| {
+            let share = match value {
+                Value::Float(share) => Some(*share),
+                Value::Integer(0) => Some(0.0),
+                Value::Integer(1) => Some(1.0),
+                _ => None,
+            };
+            share
+                .filter(|share| (0.0..=1.0).contains(share))
+                .ok_or_else(|| (format!("{} is not a share between 0 and 1", shown(value)), fix.to_owned()))
         })
     }
 

@@ -1,7 +1,12 @@
 //! The shape of `webrouter.toml`: which sections and keys there are. What a value means is decided in `resolve`.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use toml::{Spanned, Value};
+use webrouter_routing::policy::wishes::{self, KEYS};
 
 /// A value as it is written, with its place; `None` when the key is left out.
 pub(super) type Leaf = Option<Spanned<Value>>;
@@ -26,6 +31,10 @@ section!(
         tls: RawTls,
         access_log: RawAccessLog,
         timeouts: RawTimeouts,
+        upstream: RawUpstream,
+        health: RawHealth,
+        retries: RawRetries,
+        apps: BTreeMap<Spanned<String>, RawWishes>,
         limits: RawLimits,
         forwarding: RawForwarding,
         admin: RawAdmin,
@@ -43,7 +52,37 @@ section!(RawFile { path: Leaf });
 section!(RawEngine { kind: Leaf, threads: Leaf });
 section!(RawTls { certificates: Leaf });
 section!(RawAccessLog { directory: Leaf, stdout: Leaf, format: Leaf });
-section!(RawTimeouts { connect: Leaf, request_header: Leaf, request_body: Leaf, upstream: Leaf, keep_alive: Leaf });
+section!(RawTimeouts {
+    connect: Leaf,
+    request_header: Leaf,
+    request_body: Leaf,
+    first_byte: Leaf,
+    upstream: Leaf,
+    request: Leaf,
+    keep_alive: Leaf,
+});
+section!(RawUpstream {
+    balance: Leaf,
+    slow_start: Leaf,
+    max_requests: Leaf,
+    max_connections: Leaf,
+    queue: Leaf,
+    queue_timeout: Leaf,
+    endpoint_wait: Leaf,
+    circuit_breaker: Leaf,
+    drain_timeout: Leaf,
+});
+section!(RawHealth {
+    interval: Leaf,
+    timeout: Leaf,
+    rise: Leaf,
+    fall: Leaf,
+    failures: Leaf,
+    eject: Leaf,
+    eject_max: Leaf,
+    eject_share: Leaf,
+});
+section!(RawRetries { share: Leaf, floor: Leaf });
 section!(RawLimits {
     request_head_bytes: Leaf,
     request_headers: Leaf,
@@ -57,3 +96,41 @@ section!(RawAdmin { listen: Leaf, names: Leaf });
 section!(RawState { directory: Leaf });
 section!(RawGuard { max_loss: Leaf, grace: Leaf });
 section!(RawStop { notice: Leaf, deadline: Leaf });
+
+/// `[apps.*]`: any of the keys that a proc's owner may write, too.
+#[derive(Debug)]
+pub(super) struct RawWishes(pub(super) Vec<(&'static str, Spanned<Value>)>);
+
+impl<'de> Deserialize<'de> for RawWishes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RawWishesVisitor)
+    }
+}
+
+struct RawWishesVisitor;
+
+impl<'de> Visitor<'de> for RawWishesVisitor {
+    type Value = RawWishes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("struct with the policies of an app, [apps.\"<app>\"]")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawWishes, A::Error> {
+        let mut leaves = Vec::new();
+        while let Some(Key(key)) = map.next_key()? {
+            leaves.push((key, map.next_value()?));
+        }
+        Ok(RawWishes(leaves))
+    }
+}
+
+/// The name of a policy; it is refused where it stands.
+struct Key(&'static str);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        wishes::key(&name).map(Self).ok_or_else(|| D::Error::unknown_field(&name, KEYS))
+    }
+}

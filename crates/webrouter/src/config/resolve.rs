@@ -12,7 +12,8 @@ use webrouter_routing::table::Subdomains;
 use super::environment::{Environment, LAIN_DOMAIN, LAINLET_ADDR, LAINLET_PORT, NGINX_LOG_PATH, NGINX_SSL_PATH};
 use super::error::{ConfigError, Mistake, Place};
 use super::leaf::{Offence, Reader, listen_address, shown};
-use super::raw::{Leaf, RawAccessLog, RawConfig, RawEngine, RawLainlet, RawLimits, RawListen, RawTimeouts};
+use super::policies;
+use super::raw::{Leaf, RawAccessLog, RawConfig, RawEngine, RawLainlet, RawLimits, RawListen};
 use super::{
     AccessLog, AccessLogFormat, AccessLogSink, Cluster, Config, Guard, LainletSource, Limits, Listen, Routing, Threads,
     Timeouts, UnknownHost,
@@ -35,7 +36,8 @@ pub(super) fn resolve(
     }
 }
 
-fn sections(reader: &mut Reader<'_>, raw: RawConfig) -> Config {
+fn sections(reader: &mut Reader<'_>, mut raw: RawConfig) -> Config {
+    let policies = policies::resolve(reader, &mut raw);
     Config {
         listen: listen(reader, raw.listen),
         cluster: Cluster {
@@ -58,7 +60,12 @@ fn sections(reader: &mut Reader<'_>, raw: RawConfig) -> Config {
         threads: engine(reader, raw.engine),
         certificates: reader.path(raw.tls.certificates).unwrap_or_else(|| PathBuf::from("/etc/nginx/ssl")),
         access_log: access_log(reader, raw.access_log),
-        timeouts: timeouts(reader, raw.timeouts),
+        timeouts: Timeouts {
+            request_header: reader.duration(raw.timeouts.request_header, MINUTE, MILLISECOND),
+            request_body: reader.duration(raw.timeouts.request_body, MINUTE, MILLISECOND),
+            keep_alive: reader.duration(raw.timeouts.keep_alive, Duration::from_secs(65), MILLISECOND),
+        },
+        policies,
         limits: limits(reader, raw.limits),
         trusted_proxies: reader.list(
             raw.forwarding.trusted_proxies,
@@ -70,8 +77,8 @@ fn sections(reader: &mut Reader<'_>, raw: RawConfig) -> Config {
         admin_names: reader.list(raw.admin.names, Vec::new(), "[\"webrouter.example.com\"]", host),
         state: reader.path(raw.state.directory).unwrap_or_else(|| PathBuf::from("/var/lib/webrouter")),
         guard: Guard {
-            max_loss: reader.value(raw.guard.max_loss, 0.5, share),
-            grace: reader.duration(raw.guard.grace, Duration::from_secs(60), MILLISECOND),
+            max_loss: reader.share(raw.guard.max_loss, 0.5, MAX_LOSS_FIX),
+            grace: reader.duration(raw.guard.grace, MINUTE, MILLISECOND),
         },
         stop_notice: reader.duration(raw.stop.notice, Duration::ZERO, Duration::ZERO),
         stop_deadline: reader.duration(raw.stop.deadline, Duration::from_secs(30), MILLISECOND),
@@ -169,16 +176,6 @@ fn access_log(reader: &mut Reader<'_>, raw: RawAccessLog) -> AccessLog {
     AccessLog { sink, format }
 }
 
-fn timeouts(reader: &mut Reader<'_>, raw: RawTimeouts) -> Timeouts {
-    Timeouts {
-        connect: reader.duration(raw.connect, Duration::from_secs(5), MILLISECOND),
-        request_header: reader.duration(raw.request_header, Duration::from_secs(60), MILLISECOND),
-        request_body: reader.duration(raw.request_body, Duration::from_secs(60), MILLISECOND),
-        upstream: reader.duration(raw.upstream, Duration::from_secs(900), MILLISECOND),
-        keep_alive: reader.duration(raw.keep_alive, Duration::from_secs(65), MILLISECOND),
-    }
-}
-
 fn limits(reader: &mut Reader<'_>, raw: RawLimits) -> Limits {
     const KIB: usize = 1024;
     Limits {
@@ -272,19 +269,6 @@ fn network(value: &Value) -> Result<IpNet, Offence> {
     network.map_err(|_| (format!("{} is neither an address nor a network", shown(value)), fix.to_owned()))
 }
 
-fn share(value: &Value) -> Result<f64, Offence> {
-    let share = match value {
-        Value::Float(share) => Some(*share),
-        Value::Integer(0) => Some(0.0),
-        Value::Integer(1) => Some(1.0),
-        _ => None,
-    };
-    let fix = "write a fraction: 0.5 lets an update take away half; 1.0 turns the guard off";
-    share
-        .filter(|share| (0.0..=1.0).contains(share))
-        .ok_or_else(|| (format!("{} is not a share between 0 and 1", shown(value)), fix.to_owned()))
-}
-
 fn private_networks() -> Vec<IpNet> {
     ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1/128"]
         .iter()
@@ -298,6 +282,8 @@ fn loopback(port: u16) -> std::net::SocketAddr {
 
 const LAINLET_HOST: &str = "lainlet.lain";
 const LAINLET_PORT_DEFAULT: u16 = 9001;
+const MAX_LOSS_FIX: &str = "write a fraction: 0.5 lets an update take away half; 1.0 turns the guard off";
+const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 const MAX_THREADS: i64 = 1024;

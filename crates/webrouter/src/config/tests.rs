@@ -1,3 +1,5 @@
+use webrouter_routing::policy::{self, Balance, Overrides, Policy, Wishes};
+
 use super::*;
 
 fn environment(pairs: &[(&str, &str)]) -> Environment {
@@ -127,7 +129,7 @@ fn a_mistake_in_the_file_has_a_place_and_a_fix() {
     check("[timeouts]\nconnect = 5", "2:11", "`5` is not a duration", "\"5s\"");
     check("[timeouts]\nconnect = \"5 sec\"", "2:11", "`5 sec` is not a duration", "\"5s\"");
     check("[timeouts]\nconnect = \"0s\"", "2:11", "`0s` is out of range", "from \"1ms\"");
-    check("[timeouts]\nupstream = \"9999h\"", "2:12", "`9999h` is out of range", "to a year");
+    check("[timeouts]\nupstream = \"9999h\"", "2:12", "`9999h` is out of range", "to \"8760h\"");
     check("[limits]\nrequest_head_bytes = \"64KB\"", "2:22", "`64KB` is not a size", "\"64KiB\"");
     check("[limits]\nrequest_head_bytes = 1", "2:22", "`1` is out of range", "from 1024 to");
     check("[limits]\nconnections = 0", "2:15", "`0` is out of range", "write 1 or more, or \"unlimited\"");
@@ -151,6 +153,29 @@ fn a_mistake_in_the_file_has_a_place_and_a_fix() {
         let place = format!("2:{}", key.len() + 4);
         check(&format!("[source.lainlet]\n{key} = \"500ms\""), &place, "`500ms` is out of range", "from \"1s\"");
     }
+    check("[upstream]\nballance = \"x\"", "2:1", "unknown key `ballance`", "did you mean `balance`?");
+    check(
+        "[upstream]\nbalance = \"round_robbin\"",
+        "2:11",
+        "`round_robbin` is not a way",
+        "did you mean `round_robin`?",
+    );
+    check("[upstream]\nqueue = \"5\"", "2:9", "`5` is not a whole number", "write a number from 0 to 65536");
+    check("[upstream]\nmax_requests = 0", "2:16", "`0` is out of range", "or \"unlimited\"");
+    check("[upstream]\nendpoint_wait = \"2m\"", "2:17", "`2m` is out of range", "to \"1m\"");
+    check("[timeouts]\nrequest = \"of\"", "2:11", "`of` is not a duration", "did you mean `off`?");
+    check("[timeouts]\nfirst_byte = \"off\"", "2:14", "`off` is not a duration", "\"5s\"");
+    check("[health]\nfall = 0", "2:8", "`0` is out of range", "write a number from 1 to 100");
+    check("[health]\nfailures = \"3\"", "2:12", "`3` is not a whole number", "from 1 to 1000");
+    check("[health]\neject = \"10m\"", "2:9", "eject_max (300s) is shorter than eject (600s)", "at least as long");
+    check("[health]\neject_share = 50", "2:15", "`50` is not a share", "0.5 lets half of a pool be ejected");
+    check("[retries]\nshare = 2", "2:9", "`2` is not a share", "one of five");
+    check("[retries]\nfloor = 0.5", "2:9", "`0.5` is not a whole number", "write a number from 0");
+    check("[apps.demo]\nqeue = 1", "2:1", "unknown key `qeue`", "did you mean `queue`?");
+    check("[apps.\"demo.web.web\"]\nslow_start = 5", "2:14", "`5` is not a duration", "\"5s\"");
+    check("[apps.demo]\nqueue = [1]", "2:9", "a list is not a whole number", "write a number");
+    check("[apps.\"de mo\"]\nqueue = 1", "1:7", "`de mo` names no app", "[apps.\"demo.web.web\"]");
+    check("[apps]\nqueue = 1", "2:9", "invalid type", "[section]");
     check("[source.fil]\npath = \"x\"", "1:9", "unknown key `fil`", "did you mean `file`?");
     check("[admin]\nlisten = 9080", "2:10", "not an address to listen at", "ip:port");
     check("[state]\ndirectory = 1", "2:13", "`1` is not a path", "write a path as text");
@@ -176,4 +201,26 @@ fn a_mistake_in_the_environment_names_the_variable() {
         let report = parse("[source.lainlet]", &[(name, value)]).expect_err(name).report(Colour::Plain);
         assert!(report.contains(&format!("{name}={value:?}")) && report.contains(fix), "{report}");
     }
+}
+
+#[test]
+fn policies_follow_from_their_sections() {
+    let text = "[timeouts]\nconnect = \"1s\"\nupstream = \"30s\"\nrequest = \"1m\"\n[upstream]\nbalance = \"sticky\"\n\
+                [health]\nfall = 2\nfailures = 9\n[retries]\nfloor = 0\n\
+                [apps.demo]\nqueue = 1\nqueue_timeout = \"2s\"\n[apps.\"demo.web.web\"]\nqueue = 2";
+    let policies = parse(text, &[]).expect("good").policies;
+    let mut expected = Policy { balance: Balance::Sticky("webrouter".to_owned()), ..Policy::default() };
+    let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+    expected.timeouts =
+        policy::Timeouts { connect: second, first_byte: 30 * second, upstream: 30 * second, request: Some(minute) };
+    expected.health.fall = 2;
+    assert_eq!(*policies.default, expected);
+    assert_eq!((policies.ejection.failures, policies.retries.floor), (9, 0.0));
+    let demo = Wishes { queue: Some(1), queue_timeout: Some(2 * second), ..Wishes::default() };
+    let web = Wishes { queue: Some(2), ..Wishes::default() };
+    let overrides = [("demo".to_owned(), demo), ("demo.web.web".to_owned(), web)];
+    assert_eq!(*policies.overrides, Overrides::new(overrides.into()));
+    let own = parse("[timeouts]\nupstream = \"30s\"\nfirst_byte = \"5s\"", &[]).expect("good").policies;
+    assert_eq!(own.default.timeouts.first_byte, 5 * second);
+    assert_eq!(*parse("", &[]).expect("good").policies.default, Policy::default());
 }
