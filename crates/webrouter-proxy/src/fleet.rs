@@ -4,25 +4,33 @@
 pub(crate) mod breaker;
 pub(crate) mod budget;
 pub(crate) mod endpoint;
+pub(crate) mod keeper;
+mod probe;
+mod prober;
 pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod remembered;
+mod saved;
+#[cfg(test)]
+mod scene;
+mod schedule;
 pub(crate) mod upstream;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use webrouter_routing::diff::diff;
+use webrouter_routing::diff::changes;
 use webrouter_routing::endpoint::Endpoint;
 use webrouter_routing::name::ProcKey;
 use webrouter_routing::route::{Upstream, UpstreamId};
-use webrouter_routing::snapshot::Snapshot;
+use webrouter_routing::snapshot::{ProcInForce, Snapshot};
 
-use budget::Retries;
+pub use budget::Retries;
 use endpoint::EndpointState;
-use remembered::Remembered;
+pub use remembered::Remembered;
 use upstream::SharedUpstream;
 
 /// What the fleet is told at start.
@@ -32,6 +40,8 @@ pub struct FleetConfig {
     pub retries: Retries,
     /// When endpoints are ejected.
     pub ejection: Ejection,
+    /// Where health is kept for the next run; `None` for nowhere.
+    pub health_file: Option<PathBuf>,
 }
 
 /// When an endpoint whose requests fail gets none for a while.
@@ -72,6 +82,10 @@ pub struct Fleet {
     /// What an earlier run knew of endpoints that were not seen yet.
     remembered: Mutex<HashMap<(ProcKey, Endpoint), Remembered>>,
     ejections: AtomicU64,
+    /// Upstreams that got an endpoint since [`Fleet::settle`]: by a core whose table may be an old one.
+    grown: Mutex<HashSet<UpstreamId>>,
+    /// Whether anything changed that the next run should know.
+    unsaved: Arc<AtomicBool>,
 }
 
 /// An endpoint that left the table, until its last request has ended.
@@ -82,6 +96,12 @@ pub(crate) struct Departed {
 }
 
 impl Fleet {
+    /// A fleet of which as much is known as the last run wrote down. Reads a file.
+    pub fn open(config: FleetConfig) -> Self {
+        let remembered = config.health_file.as_deref().map(saved::read).unwrap_or_default();
+        Self::new(config, remembered)
+    }
+
     /// A fleet of which no more is known than is remembered.
     pub fn new(config: FleetConfig, remembered: Vec<Remembered>) -> Self {
         let keyed = remembered.into_iter().map(|known| ((known.proc.clone(), known.endpoint), known));
@@ -92,6 +112,8 @@ impl Fleet {
             departed: Mutex::default(),
             remembered: Mutex::new(keyed.collect()),
             ejections: AtomicU64::new(0),
+            grown: Mutex::default(),
+            unsaved: Arc::default(),
         }
     }
 
@@ -107,39 +129,69 @@ impl Fleet {
         locked(&self.upstreams).get(&id).cloned()
     }
 
-    /// Takes note of what left the table. The cost grows with the change.
+    /// Takes note of what left the table, and of health checks that are no more. The cost grows with the change.
     pub(crate) fn follow(&self, old: &Snapshot, new: &Snapshot) {
-        for change in diff(old, new) {
-            let Some(was) = old.proc(&change.key) else { continue };
-            let now = new.proc(&change.key).filter(|now| now.upstream.id == was.upstream.id);
-            let shared = match now {
-                Some(_) => self.known(was.upstream.id),
-                None => locked(&self.upstreams).remove(&was.upstream.id),
-            };
-            if let Some(shared) = shared {
-                shared.retain(now.map_or(&[], |now| &now.upstream.endpoints), self);
-            }
-            if !change.endpoints_removed.is_empty() {
-                let mut remembered = locked(&self.remembered);
-                for endpoint in change.endpoints_removed {
-                    remembered.remove(&(change.key.clone(), endpoint));
+        for change in changes(old, new) {
+            let Some(was) = change.old else { continue };
+            self.settle_one(was.upstream.id, change.new.filter(|now| now.upstream.id == was.upstream.id));
+            let mut remembered = locked(&self.remembered);
+            if !remembered.is_empty() {
+                let now: &[Endpoint] = change.new.map_or(&[], |now| &now.upstream.endpoints);
+                let stays: HashSet<&Endpoint> = now.iter().collect();
+                for endpoint in was.upstream.endpoints.iter().filter(|endpoint| !stays.contains(endpoint)) {
+                    remembered.remove(&(change.key.clone(), *endpoint));
                 }
             }
         }
     }
 
+    /// Upstreams that got an endpoint since the last time; to be asked for before the snapshot is loaded that
+    /// [`Fleet::settle`] is given, so that no core has seen a newer one.
+    pub(crate) fn grown(&self) -> HashSet<UpstreamId> {
+        std::mem::take(&mut *locked(&self.grown))
+    }
+
+    /// Takes away again what a core added from a table that is no longer in force.
+    pub(crate) fn settle(&self, grown: HashSet<UpstreamId>, snapshot: &Snapshot) {
+        for id in grown {
+            let Some(shared) = self.known(id) else { continue };
+            self.settle_one(id, snapshot.proc(&shared.proc).filter(|proc| proc.upstream.id == id));
+        }
+    }
+
+    fn settle_one(&self, id: UpstreamId, now: Option<&Arc<ProcInForce>>) {
+        let shared = match now {
+            Some(_) => self.known(id),
+            None => locked(&self.upstreams).remove(&id),
+        };
+        let Some(shared) = shared else { return };
+        shared.retain(now.map_or(&[], |now| &now.upstream.endpoints), self);
+        if now.is_some_and(|now| now.upstream.annotation.healthcheck.is_none()) {
+            shared.uncheck();
+        }
+    }
+
     /// Ends the ejections whose time is over.
     pub(crate) fn readmit(&self, snapshot: &Snapshot) {
-        let ejecting: Vec<UpstreamId> = locked(&self.ejecting).iter().copied().collect();
+        // Taken before the look: an ejection that comes meanwhile stays noted.
+        let ejecting = std::mem::take(&mut *locked(&self.ejecting));
         for id in ejecting {
-            let over = self.known(id).is_none_or(|shared| {
-                let slow_start = snapshot.proc(&shared.proc).map(|proc| proc.upstream.policy.slow_start);
-                shared.readmit_due(slow_start.unwrap_or_default(), &self.config.ejection)
-            });
-            if over {
-                locked(&self.ejecting).remove(&id);
+            let Some(shared) = self.known(id) else { continue };
+            let slow_start = snapshot.proc(&shared.proc).map(|proc| proc.upstream.policy.slow_start);
+            if shared.readmit_due(slow_start.unwrap_or_default(), &self.config.ejection) {
+                locked(&self.ejecting).insert(id);
             }
         }
+    }
+
+    /// Forgets what an earlier run knew of endpoints that are nowhere in the table.
+    pub(crate) fn forget_strangers(&self, snapshot: &Snapshot) {
+        let mut remembered = locked(&self.remembered);
+        let is_there = |(proc, endpoint): &(ProcKey, Endpoint)| {
+            snapshot.proc(proc).is_some_and(|proc| proc.upstream.endpoints.contains(endpoint))
+        };
+        remembered.retain(|key, _| is_there(key));
+        remembered.shrink_to_fit();
     }
 
     /// Forgets departed endpoints that serve nobody any more.
@@ -161,16 +213,44 @@ impl Fleet {
         locked(&self.ejecting).insert(id);
     }
 
+    /// An upstream got an endpoint.
+    fn grew(&self, id: UpstreamId) {
+        locked(&self.grown).insert(id);
+    }
+
     /// Gives an endpoint what an earlier run knew of it; says whether it knew it.
-    fn recall(&self, id: UpstreamId, proc: &ProcKey, state: &EndpointState) -> bool {
-        let Some(known) = locked(&self.remembered).remove(&(proc.clone(), state.endpoint)) else { return false };
-        if known.give_to(state) {
+    fn recall(&self, id: UpstreamId, proc: &ProcKey, state: &EndpointState, checked: bool) -> bool {
+        let mut remembered = locked(&self.remembered);
+        if remembered.is_empty() {
+            return false;
+        }
+        let Some(known) = remembered.remove(&(proc.clone(), state.endpoint)) else { return false };
+        if remembered.len() < remembered.capacity() / 4 {
+            remembered.shrink_to_fit();
+        }
+        drop(remembered);
+        if known.give_to(state, checked) {
             locked(&self.ejecting).insert(id);
         }
         true
+    }
+
+    /// Everything the next run should know; what it finds twice, it takes the later one of.
+    fn to_remember(&self) -> impl Iterator<Item = Remembered> {
+        // In this order: what is recalled meanwhile is in both, not in neither.
+        let unseen: Vec<Remembered> = locked(&self.remembered).values().cloned().collect();
+        let upstreams: Vec<Arc<SharedUpstream>> = locked(&self.upstreams).values().cloned().collect();
+        let seen = upstreams.into_iter().flat_map(|shared| {
+            let states = shared.endpoints().into_iter();
+            states.map(move |state| Remembered::of(&shared.proc, &state))
+        });
+        unseen.into_iter().chain(seen)
     }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,7 @@ use crate::clients::Clients;
 use crate::config::{ProxyConfig, Scope};
 use crate::core::Core;
 use crate::fleet::Fleet;
+use crate::fleet::keeper::Keeper;
 use crate::listener::{self, Listeners};
 use crate::upgrade;
 
@@ -33,6 +34,7 @@ pub struct StartError(#[from] io::Error);
 pub struct Proxy {
     stop: watch::Sender<Option<Instant>>,
     threads: Vec<JoinHandle<usize>>,
+    keeper: Keeper,
 }
 
 /// How a stop went.
@@ -42,7 +44,7 @@ pub struct StopReport {
     pub unfinished: usize,
 }
 
-/// Starts one thread per core; they serve at once what the snapshots hold.
+/// Starts one thread per core and one for health; they serve at once what the snapshots hold.
 pub fn start(
     listeners: Listeners,
     config: ProxyConfig,
@@ -68,7 +70,8 @@ pub fn start(
         };
         threads.push(thread::Builder::new().name(format!("core-{index}")).spawn(move || seat.serve())?);
     }
-    Ok(Proxy { stop, threads })
+    let keeper = Keeper::start(Arc::clone(fleet), snapshots, metrics.clone())?;
+    Ok(Proxy { stop, threads, keeper })
 }
 
 impl Proxy {
@@ -76,6 +79,8 @@ impl Proxy {
     pub fn stop(self, deadline: Duration) -> StopReport {
         self.stop.send_replace(Some(Instant::now() + deadline));
         let unfinished = self.threads.into_iter().map(|thread| thread.join().unwrap_or_default()).sum();
+        // Last: what the last requests met is worth remembering, too.
+        self.keeper.stop();
         StopReport { unfinished }
     }
 }

@@ -77,7 +77,8 @@ impl Instance {
         let access_log = AccessLog::start(build::access_log_config(&config))?;
         let metrics = Metrics::new();
         let discovery = Discovery::start(discovery_config(&config)).await?;
-        let fleet = Arc::new(Fleet::new(build::fleet_config(&config), Vec::new()));
+        let fleet_config = build::fleet_config(&config);
+        let fleet = Arc::new(tokio::task::spawn_blocking(move || Fleet::open(fleet_config)).await?);
         let stopping = Arc::new(AtomicBool::new(false));
         let state = AdminState {
             discovery: discovery.clone(),

@@ -3,9 +3,11 @@
 //!
 //! ```text
 //! UNPROVEN ── a good probe ──► (no mark) ── `fall` bad probes ──► DOWN ── `rise` good probes ──► (no mark)
-//!                                  └── failing requests ──► EJECTED ── its time is over ──► (no mark, WARMING)
+//!    └── `fall` bad probes ──► DOWN └── failing requests ──► EJECTED ── its time is over ──► (no mark, WARMING)
 //! DRAINING: an operator's word. GONE: it left the table.
 //! ```
+//!
+//! What goes with times in the record (EJECTED, WARMING) changes under the record's lock, so that mark and time agree.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -117,7 +119,8 @@ impl EndpointState {
         if !self.is_marked(Mark::WARMING) {
             return 1.0;
         }
-        let (since, slow_start) = self.record().warming;
+        let record = self.record();
+        let (since, slow_start) = record.warming;
         let passed = now.saturating_duration_since(since);
         if passed >= slow_start {
             self.unmark(Mark::WARMING);
@@ -126,10 +129,10 @@ impl EndpointState {
         (passed.as_secs_f32() / slow_start.as_secs_f32()).max(COLDEST)
     }
 
-    /// Begins a slow start.
-    pub(crate) fn warm_up(&self, slow_start: Duration) {
+    /// Begins a slow start; to be called before the mark that kept requests away is taken away.
+    pub(crate) fn warm_up(&self, record: &mut Record, slow_start: Duration) {
         if !slow_start.is_zero() {
-            self.record().warming = (Instant::now(), slow_start);
+            record.warming = (Instant::now(), slow_start);
             self.mark(Mark::WARMING);
         }
     }

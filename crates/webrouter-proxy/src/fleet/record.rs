@@ -52,6 +52,9 @@ pub enum ProbeError {
     /// Not HTTP.
     #[error("the answer is not HTTP")]
     NotHttp,
+    /// A head that does not end.
+    #[error("the head of the answer is too large")]
+    HeadTooLarge,
 }
 
 /// The last request that failed.

@@ -30,32 +30,48 @@ impl Remembered {
     /// What is to be remembered of an endpoint.
     pub(crate) fn of(proc: &ProcKey, state: &EndpointState) -> Self {
         let record = state.record();
-        let left = record.ejected_until.map(|until| until.saturating_duration_since(Instant::now()));
-        let ejected_until = left.filter(|left| !left.is_zero()).map(|left| SystemTime::now() + left);
+        let (now, clock) = (Instant::now(), SystemTime::now());
+        let ejected_until = record.ejected_until.and_then(|until| match until.checked_duration_since(now) {
+            Some(left) => clock.checked_add(left),
+            None => clock.checked_sub(now.saturating_duration_since(until)),
+        });
+        let ejections = if ejected_until.is_some() { record.ejections } else { 0 };
         Self {
             proc: proc.clone(),
             endpoint: state.endpoint,
             unproven: state.is_marked(Mark::UNPROVEN),
             down: state.is_marked(Mark::DOWN),
             draining: state.is_marked(Mark::DRAINING),
-            ejected_until: ejected_until.filter(|_| state.is_marked(Mark::EJECTED)),
-            ejections: record.ejections,
+            ejected_until,
+            ejections,
         }
     }
 
-    /// Marks the endpoint as it was; says whether it is ejected.
-    pub(super) fn give_to(&self, state: &EndpointState) -> bool {
-        for (set, mark) in [(self.unproven, Mark::UNPROVEN), (self.down, Mark::DOWN), (self.draining, Mark::DRAINING)] {
-            if set {
-                state.mark(mark);
+    /// Marks the endpoint as it was; says whether it is ejected. What a health check found counts only where there still
+    /// is one.
+    pub(super) fn give_to(&self, state: &EndpointState, checked: bool) -> bool {
+        if checked && self.down {
+            state.mark(Mark::DOWN);
+        } else if checked && self.unproven {
+            state.mark(Mark::UNPROVEN);
+        }
+        if self.draining {
+            state.mark(Mark::DRAINING);
+        }
+        let Some(until) = self.ejected_until else { return false };
+        let mut record = state.record();
+        let now = Instant::now();
+        record.ejections = self.ejections;
+        match until.duration_since(SystemTime::now()) {
+            Ok(left) => {
+                record.ejected_until = Some(now + left.min(LONGEST));
+                state.mark(Mark::EJECTED)
+            }
+            Err(over) => {
+                record.ejected_until = now.checked_sub(over.duration());
+                false
             }
         }
-        state.record().ejections = self.ejections;
-        let left = self.ejected_until.and_then(|until| until.duration_since(SystemTime::now()).ok());
-        let Some(left) = left.map(|left| left.min(LONGEST)) else { return false };
-        state.record().ejected_until = Some(Instant::now() + left);
-        state.mark(Mark::EJECTED);
-        true
     }
 }
 

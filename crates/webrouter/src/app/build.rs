@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use webrouter_admin_api::{Listener, ListenerScope};
 use webrouter_discovery::{DiscoveryConfig, FileConfig, GuardConfig, LainletConfig};
-use webrouter_proxy::fleet::FleetConfig;
+use webrouter_proxy::fleet::{Ejection, FleetConfig, Retries};
 use webrouter_proxy::{Limits, ListenerConfig, Listeners, ProxyConfig, Scope, Timeouts, UnknownHost};
 use webrouter_routing::host::Host;
 use webrouter_routing::merge::Defaults;
@@ -45,8 +45,18 @@ pub(super) fn proxy_config(config: &Config, affordable: usize) -> ProxyConfig {
     }
 }
 
-pub(super) fn fleet_config(_config: &Config) -> FleetConfig {
-    FleetConfig::default()
+pub(super) fn fleet_config(config: &Config) -> FleetConfig {
+    let config::Policies { ejection, retries, .. } = &config.policies;
+    FleetConfig {
+        retries: Retries { share: retries.share, floor: retries.floor },
+        ejection: Ejection {
+            failures: ejection.failures,
+            first: ejection.eject,
+            longest: ejection.eject_max,
+            share: ejection.eject_share,
+        },
+        health_file: Some(config.state.join("health.json")),
+    }
 }
 
 pub(super) fn access_log_config(config: &Config) -> AccessLogConfig {
