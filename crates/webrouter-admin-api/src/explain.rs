@@ -37,6 +37,9 @@ pub struct Explain {
     pub location: Option<String>,
     /// The route that won.
     pub route: Option<Route>,
+    /// The policy of that route, key by key; empty for a redirect and without a route.
+    #[serde(default)]
+    pub policy: Vec<PolicyKey>,
     /// What is sent to one of the route's endpoints.
     pub sent: Option<SentRequest>,
 }
@@ -121,4 +124,28 @@ pub struct Field {
     pub name: String,
     /// Its value; in angle brackets when it is made for each request.
     pub value: String,
+}
+
+/// One key of a policy in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyKey {
+    /// Its name, as annotations and webrouter.toml write it.
+    pub key: String,
+    /// Its value, as it is written there.
+    pub value: String,
+    /// Who set it.
+    pub set_by: SetBy,
+}
+
+/// Who set a key of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SetBy {
+    /// Nobody: it is webrouter's own default.
+    Default,
+    /// The owner, in the entry's annotation or in apps.toml.
+    Annotation,
+    /// The operator, for every app or for this one.
+    #[serde(rename = "webrouter.toml")]
+    Operator,
 }

@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use action::{HoldAction, HoldResolved};
-pub use explain::{Explain, Field, ListenerVerdict, Outcome, SentRequest, Step, StepKind, StepVerdict};
+pub use explain::{
+    Explain, Field, ListenerVerdict, Outcome, PolicyKey, SentRequest, SetBy, Step, StepKind, StepVerdict,
+};
 pub use openapi::openapi;
 pub use rejections::{Claimant, Rejection, Rejections};
 pub use routes::{Route, RouteFlag, Routes};

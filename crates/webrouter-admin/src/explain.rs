@@ -10,10 +10,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use http::Method;
 use serde::Deserialize;
 use webrouter_admin_api::{
-    ApiError, Explain, Field, Listener, ListenerScope, ListenerVerdict, Outcome, SentRequest, Step, StepKind,
-    StepVerdict,
+    ApiError, Explain, Field, Listener, ListenerScope, ListenerVerdict, Outcome, PolicyKey, SentRequest, SetBy, Step,
+    StepKind, StepVerdict,
 };
 use webrouter_routing::path::{self, PathForm};
+use webrouter_routing::policy;
 use webrouter_routing::route::Route;
 use webrouter_routing::snapshot::Snapshot;
 use webrouter_routing::table::precedence::PathVerdict;
@@ -67,6 +68,7 @@ pub(crate) fn explain(
         status: None,
         location: None,
         route: None,
+        policy: Vec::new(),
         sent: None,
     };
     let mut normal = Vec::new();
@@ -105,6 +107,7 @@ pub(crate) fn explain(
         }
         table::Outcome::Route(route) => {
             explained.route = Some(view(snapshot, listeners, route));
+            explained.policy = snapshot.policy_of(&route.upstream).into_iter().map(policy_key).collect();
             if route.upstream.endpoints.is_empty() {
                 let summary = format!("{} has no endpoint at the moment", route.upstream.proc);
                 answer(&mut explained, Outcome::NoEndpoint, 503, &summary);
@@ -116,6 +119,15 @@ pub(crate) fn explain(
         }
     }
     Ok(explained)
+}
+
+fn policy_key(key: policy::InForce) -> PolicyKey {
+    let set_by = match key.set_by {
+        policy::SetBy::Default => SetBy::Default,
+        policy::SetBy::Annotation => SetBy::Annotation,
+        policy::SetBy::Operator => SetBy::Operator,
+    };
+    PolicyKey { key: key.key.to_owned(), value: key.value, set_by }
 }
 
 fn answer(explained: &mut Explain, outcome: Outcome, status: u16, summary: &str) {

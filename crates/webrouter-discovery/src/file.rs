@@ -193,3 +193,23 @@ fn proc(app: &App) -> Proc {
 }
 
 const MAX_BYTES: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_has_its_policies_and_weights_and_what_is_bad_of_them_is_told() {
+        let text = "[apps.\"a.web.web\"]\nqueue = 7\nhealth_fall = 0\nendpoints = [\"127.0.0.1:1\", \"x\", \
+                    { address = \"127.0.0.1:2\", weight = 3 }, { address = \"127.0.0.1:2\", weight = 4 }]\n";
+        let mut view = View::new(SourceName::new("file"), AppsFile::new("apps.toml"));
+        view.take(text.to_owned()).expect("good");
+        let proc = view.procs.values().next().expect("the app");
+        let Claims::Readable(annotation) = &proc.claims else { panic!("{proc:?}") };
+        let wishes = annotation.wishes.as_deref().expect("wishes");
+        let second = Endpoint::parse("127.0.0.1:2").expect("an endpoint");
+        assert_eq!((wishes.queue, &wishes.weights), (Some(7), &BTreeMap::from([(second, 3)])));
+        assert_eq!(proc.endpoints.len(), 2);
+        assert_eq!(proc.reasons.iter().map(Reason::kind).collect::<Vec<_>>(), ["bad_policy", "bad_endpoint"]);
+    }
+}

@@ -86,7 +86,8 @@ enum Command {
     },
     /// A lainlet for development: the wire of the real one, the content of a file, followed.
     Lainlet {
-        /// The file of apps; its table `config` holds cluster settings such as ssl and extra_domains.
+        /// The file of apps; its table `config` holds cluster settings such as ssl and extra_domains. Weights of
+        /// endpoints are not told: lainlet has no place for them.
         #[arg(long, value_name = "F")]
         apps: PathBuf,
         /// Where to listen.

@@ -3,6 +3,7 @@
 //! ```text
 //! apps.toml ─ follow ─► apps (fragments, only changed ones re-made) ─► View ─ watch channel ─► serve (bytes)
 //! ```
+//! An app's policies go into its annotation; weights of endpoints do not: lainlet has no place for them.
 //! It does not copy the real one's faults: no event is dropped, no sibling hidden, no byte crashes it.
 
 mod apps;

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use webrouter_routing::annotation::Annotation;
 use webrouter_routing::contribution::{Claims, Contribution, Proc};
@@ -7,6 +8,8 @@ use webrouter_routing::host::Host;
 use webrouter_routing::merge::{Defaults, merge};
 use webrouter_routing::mountpoint::Mountpoint;
 use webrouter_routing::name::{ProcName, SourceName};
+use webrouter_routing::policy::wishes::KEYS;
+use webrouter_routing::policy::{Overrides, Wishes};
 
 use super::*;
 
@@ -16,14 +19,21 @@ fn snapshot() -> Snapshot {
         ("demo.web.web", &["demo.lain.local", "x.test/demo"][..], &["192.0.2.9:80"][..]),
         ("api.web.web", &["x.test/demo/api"][..], &[][..]),
     ] {
+        let wishes = Wishes { queue: Some(7), slow_start: Some(Duration::ZERO), ..Wishes::default() };
         let mountpoints = mountpoints.iter().map(|text| Mountpoint::parse(text).expect("a mountpoint")).collect();
-        let claims = Claims::Readable(Arc::new(Annotation { mountpoints, ..Annotation::default() }));
+        let claims = Claims::Readable(Arc::new(Annotation {
+            mountpoints,
+            wishes: Some(Box::new(wishes)),
+            ..Annotation::default()
+        }));
         let endpoints = endpoints.iter().map(|text| Endpoint::parse(text).expect("an endpoint")).collect();
         let proc = Proc { claims, endpoints, reasons: Vec::new() };
         contribution.procs.insert(ProcName::parse(name).expect("a name"), Arc::new(proc));
     }
     let domains = vec![Host::parse("lain.local").expect("a host")];
-    let defaults = Defaults { domains, ..Defaults::default() };
+    let operator = Wishes { slow_start: Some(Duration::from_secs(1)), ..Wishes::default() };
+    let overrides = Arc::new(Overrides::new([("demo".to_owned(), operator)].into()));
+    let defaults = Defaults { domains, overrides, ..Defaults::default() };
     merge(&Snapshot::empty(&defaults), &[contribution], &defaults)
 }
 
@@ -86,4 +96,14 @@ fn an_internal_host_does_not_answer_on_external_listeners() {
     let answers = |url| asked(url).listeners.iter().map(|listener| listener.answers).collect::<Vec<_>>();
     assert_eq!(answers("http://demo.lain.local/"), [true, false]);
     assert_eq!(answers("http://x.test/demo/"), [true, true]);
+}
+
+#[test]
+fn the_policy_in_force_is_told_with_who_set_what() {
+    let policy = asked("http://demo.lain.local/").policy;
+    assert_eq!(policy.iter().map(|key| key.key.as_str()).collect::<Vec<_>>(), KEYS);
+    let set = policy.iter().filter(|key| key.set_by != SetBy::Default);
+    let set: Vec<_> = set.map(|key| (key.key.as_str(), key.value.as_str(), key.set_by)).collect();
+    assert_eq!(set, [("slow_start", "1s", SetBy::Operator), ("queue", "7", SetBy::Annotation)]);
+    assert!(asked("http://y.test/").policy.is_empty());
 }

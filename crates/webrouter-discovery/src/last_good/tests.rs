@@ -1,9 +1,11 @@
 use std::os::unix::fs::PermissionsExt;
 
+use webrouter_routing::annotation::Annotation;
 use webrouter_routing::contribution::{Claims, Contribution};
 use webrouter_routing::merge::merge;
 use webrouter_routing::mountpoint::Mountpoint;
-use webrouter_routing::name::ProcName;
+use webrouter_routing::name::{ProcKey, ProcName};
+use webrouter_routing::policy::Policy;
 use webrouter_routing::rejection::Reason;
 
 use super::*;
@@ -65,6 +67,36 @@ async fn a_table_comes_back_with_its_owners_and_its_quarantined() {
     assert_eq!(owner(&loaded), owner(&third));
     assert_eq!(owner(&loaded).map(|owner| owner.name.to_string()).as_deref(), Some("b.web.web"));
     assert_eq!((loaded.route_count(), loaded.endpoint_count()), (2, 3));
+}
+
+#[tokio::test]
+async fn wishes_come_back_and_meet_the_defaults_of_the_new_run() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let name = ProcName::parse("a.web.web").expect("a name");
+    let mut wishing = contribution("a=a.lain b=b.lain");
+    let mut proc = wishing.procs.get(&name).map(|proc| (**proc).clone()).expect("a");
+    let text = r#"{"mountpoint":["a.lain"],"queue":7,"balance":"hash header X-User","request_timeout":"off"}"#;
+    proc.claims = Claims::Readable(Arc::new(Annotation::parse(text).expect("readable").0));
+    wishing.procs.insert(name.clone(), Arc::new(proc));
+    let stored = applied(&empty(), wishing.clone());
+    let (mut last_good, _) = open(directory.path()).await;
+    last_good.write(Arc::clone(&stored)).await.expect("stored");
+    drop(last_good);
+    let policy = Policy { endpoint_wait: Duration::from_secs(1), ..Policy::default() };
+    let defaults = Defaults { policy: Arc::new(policy), ..Defaults::default() };
+    let opened = LastGood::open(directory.path().to_owned(), defaults.clone(), vec![lainlet()]).await;
+    let loaded = opened.expect("not in use").1.expect("stored").snapshot;
+    let upstream = |snapshot: &Snapshot, app: &str| {
+        let name = ProcName::parse(&format!("{app}.web.web")).expect("a name");
+        Arc::clone(&snapshot.proc(&ProcKey { source: lainlet(), name }).expect("in force").upstream)
+    };
+    assert_eq!(upstream(&loaded, "a").annotation, upstream(&stored, "a").annotation);
+    let expected = Policy { endpoint_wait: Duration::from_secs(1), ..Policy::clone(&upstream(&stored, "a").policy) };
+    assert_eq!(*upstream(&loaded, "a").policy, expected);
+    assert!(Arc::ptr_eq(&upstream(&loaded, "b").policy, &defaults.policy));
+    // What the source says after the restart is what it said before: nothing is new.
+    let after = merge(&loaded, &[wishing], &defaults);
+    assert!(Arc::ptr_eq(&upstream(&after, "a"), &upstream(&loaded, "a")));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use webrouter_admin_api::{Explain, Outcome, StepKind, StepVerdict, paths};
+use webrouter_admin_api::{Explain, Outcome, PolicyKey, SetBy, StepKind, StepVerdict, paths};
 
 use super::{Instance, Verdict, print, print_json, routes, text};
 
@@ -52,6 +52,9 @@ fn describe(explain: &Explain) -> Result<String, std::fmt::Error> {
             writeln!(out, "notes     {}", routes::notes(route))?;
         }
     }
+    for (number, line) in policy(&explain.policy).iter().enumerate() {
+        writeln!(out, "{:<9} {line}", if number == 0 { "policy" } else { "" })?;
+    }
     if let Some(status) = explain.status {
         let location = explain.location.as_deref().map(|to| format!(", Location: {to}")).unwrap_or_default();
         writeln!(out, "\nanswer    {status}{location}")?;
@@ -63,4 +66,43 @@ fn describe(explain: &Explain) -> Result<String, std::fmt::Error> {
         }
     }
     Ok(out)
+}
+
+/// The keys in lines of a terminal's width; who set one is told where somebody did.
+fn policy(keys: &[PolicyKey]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for PolicyKey { key, value, set_by } in keys {
+        let told = match set_by {
+            SetBy::Default => format!("{key}={value}"),
+            SetBy::Annotation => format!("{key}={value} (annotation)"),
+            SetBy::Operator => format!("{key}={value} (webrouter.toml)"),
+        };
+        match lines.last_mut().filter(|line| line.len() + told.len() + 2 <= LINE) {
+            Some(line) => line.extend([", ", &told]),
+            None => lines.push(told),
+        }
+    }
+    lines
+}
+
+const LINE: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_told_in_a_few_lines() {
+        let key = |key: &str, value: &str, set_by| PolicyKey { key: key.to_owned(), value: value.to_owned(), set_by };
+        let keys = [
+            key("balance", "hash header x-user", SetBy::Annotation),
+            key("queue", "5", SetBy::Operator),
+            key("slow_start", "10s", SetBy::Default),
+            key("drain_timeout", "1m", SetBy::Annotation),
+        ];
+        let expected =
+            ["balance=hash header x-user (annotation), queue=5 (webrouter.toml), slow_start=10s", "drain_timeout=30s"];
+        assert_eq!(policy(&keys), expected);
+        assert!(policy(&[]).is_empty());
+    }
 }

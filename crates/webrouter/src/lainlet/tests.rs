@@ -86,6 +86,24 @@ async fn expect_end(stream: &mut TcpStream) {
     assert!(matches!(end, Ok(Ok(0))), "{end:?}");
 }
 
+/// What a file of one app says on the wire.
+fn check_fragment(text: &str, expected: &str) {
+    let mut apps = Apps::new(Path::new("apps.toml"));
+    apps.parse(text).expect("good");
+    let fragments: Vec<&str> = apps.told().procs.values().map(|proc| proc.fragment.as_str()).collect();
+    assert_eq!(fragments, [expected]);
+}
+
+#[test]
+fn policies_are_told_and_weights_are_not() {
+    let app = "[apps.\"demo.web.web\"]\nqueue = 0\nbalance = \"sticky\"\ncircuit_breaker = 0.5\n\
+               endpoints = [{ address = \"172.20.0.11:80\", weight = 3 }]\n";
+    let expected = r#""demo.web.web":{"PodInfos":[{"Annotation":"{\"mountpoint\":[],\"balance\":\"sticky\",\"circuit_breaker\":0.5,\"queue\":0}","ContainerInfos":[{"ContainerIp":"172.20.0.11","Expose":80}]}]}"#;
+    check_fragment(app, expected);
+    // Settings behind the apps: the file is read whole.
+    check_fragment(&format!("{app}[config]\ndomain = \"lain.local\"\n"), expected);
+}
+
 #[tokio::test]
 async fn a_get_is_sorted_json_as_text() {
     let lainlet = start(TWO_APPS).await;
