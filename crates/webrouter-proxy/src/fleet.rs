@@ -10,6 +10,7 @@ mod prober;
 pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod remembered;
+pub mod report;
 mod saved;
 #[cfg(test)]
 mod scene;
@@ -201,7 +202,7 @@ impl Fleet {
 
     /// Endpoints that left the table and still serve.
     pub(crate) fn departed(&self) -> Vec<Departed> {
-        locked(&self.departed).clone()
+        locked(&self.departed).iter().filter(|departed| departed.state.in_flight() > 0).cloned().collect()
     }
 
     fn depart(&self, upstream: &str, state: &Arc<EndpointState>) {

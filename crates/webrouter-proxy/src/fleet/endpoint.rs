@@ -182,6 +182,11 @@ impl EndpointState {
         self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
+    /// How many requests failed in a row.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
     /// The next failures count as if so many had come already.
     pub(crate) fn set_failures(&self, failures: u32) {
         self.failures.store(failures, Ordering::Relaxed);
