@@ -140,7 +140,7 @@ impl FaultyOrigin {
 
 fn listen(addr: SocketAddr, shared: &Arc<Shared>) -> Acceptor {
     let shared = Arc::clone(shared);
-    let serve = move |_, stream| Connection { stream, ahead: Vec::new(), shared: &shared }.serve();
+    let serve = move |_, stream| Connection { stream, ahead: Vec::new(), shared: &shared, under_way: None }.serve();
     Acceptor::start(addr, serve).expect("the address can be listened on")
 }
 
@@ -148,6 +148,24 @@ struct Connection<'a> {
     stream: TcpStream,
     ahead: Vec<u8>,
     shared: &'a Shared,
+    under_way: Option<UnderWay<'a>>,
+}
+
+/// A request that is not answered yet.
+struct UnderWay<'a>(&'a Shared);
+
+impl<'a> UnderWay<'a> {
+    fn begin(shared: &'a Shared) -> UnderWay<'a> {
+        let at_once = shared.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        shared.most_at_once.fetch_max(at_once, Ordering::SeqCst);
+        UnderWay(shared)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.at_once.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Whether a connection serves another request.
@@ -198,11 +216,8 @@ impl Connection<'_> {
         };
         (self.shared.on_seen)(&seen);
         locked(&self.shared.seen).push(seen);
-        let at_once = self.shared.at_once.fetch_add(1, Ordering::SeqCst) + 1;
-        self.shared.most_at_once.fetch_max(at_once, Ordering::SeqCst);
-        let next = self.follow(&head, 200);
-        self.shared.at_once.fetch_sub(1, Ordering::SeqCst);
-        next
+        self.under_way = Some(UnderWay::begin(self.shared));
+        self.follow(&head, 200)
     }
 
     /// Does with a request what the present fault makes of it.
@@ -240,6 +255,8 @@ impl Connection<'_> {
     }
 
     fn answer(&mut self, head: &Head, status: u16) -> std::io::Result<()> {
+        // Over before it is written: who has read the answer may send the next request at once.
+        self.under_way = None;
         let name = &self.shared.name;
         let body = if head.start_line.starts_with("HEAD ") { "" } else { name };
         let answer = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n\r\n{body}", name.len());
