@@ -10,6 +10,7 @@ use webrouter_routing::contribution::{Claims, Contribution, Proc};
 use webrouter_routing::merge::{Defaults, merge};
 use webrouter_routing::mountpoint::Mountpoint;
 use webrouter_routing::name::{ProcName, SourceName};
+use webrouter_routing::policy::{Policy, Wishes};
 use webrouter_routing::snapshot::Snapshot;
 use webrouter_routing::table::Outcome;
 
@@ -31,6 +32,8 @@ fuzz_target!(|bytes: &[u8]| {
     if let Some(path) = &annotation.healthcheck {
         assert!(path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()));
     }
+    let stored = serde_json::to_string(&annotation).expect("an annotation is JSON");
+    assert_eq!(serde_json::from_str::<Annotation>(&stored).expect("what is stored comes back"), annotation, "{stored}");
     is_served(annotation, reasons);
 });
 
@@ -42,6 +45,13 @@ fn is_served(annotation: Annotation, reasons: Vec<webrouter_routing::rejection::
     contribution.procs.insert(name, Arc::new(proc));
     let snapshot = merge(&Snapshot::empty(&Defaults::default()), &[contribution], &Defaults::default());
     assert_eq!(snapshot.route_count(), mountpoints.len());
+    let (_, proc) = snapshot.procs().next().expect("the proc");
+    let (upstream, asked) = (&proc.upstream, proc.upstream.annotation.wishes.as_deref());
+    assert!(asked.is_some() || *upstream.policy == Policy::default());
+    for (key, value) in asked.into_iter().flat_map(Wishes::told) {
+        assert!(upstream.policy.told().contains(&(key, value)), "{key} is in force");
+    }
+    assert!(upstream.policy.queue <= 65_536 && upstream.policy.endpoint_wait.as_secs() <= 60);
     for mountpoint in &mountpoints {
         let below = format!("{}/", mountpoint.path());
         let outcome = snapshot.table().lookup(mountpoint.host().as_str(), below.as_bytes());
