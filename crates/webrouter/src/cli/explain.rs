@@ -100,8 +100,10 @@ mod tests {
             key("slow_start", "10s", SetBy::Default),
             key("drain_timeout", "1m", SetBy::Annotation),
         ];
-        let expected =
-            ["balance=hash header x-user (annotation), queue=5 (webrouter.toml), slow_start=10s", "drain_timeout=30s"];
+        let expected = [
+            "balance=hash header x-user (annotation), queue=5 (webrouter.toml), slow_start=10s",
+            "drain_timeout=1m (annotation)",
+        ];
         assert_eq!(policy(&keys), expected);
         assert!(policy(&[]).is_empty());
     }
