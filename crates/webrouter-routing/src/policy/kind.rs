@@ -120,6 +120,8 @@ impl Kind for ShareOrOff {
             Raw::Whole(number) => i32::try_from(*number).ok().map(f64::from),
             _ => return Err(raw.refuse("is not a share", FIX)),
         };
+        // A number of few digits is the same after it was stored; JSON readers do not promise that of long ones.
+        let share = share.map(|share: f64| (share * MILLION).round() / MILLION);
         share.filter(|share| *share > 0.0 && *share <= 1.0).map(Some).ok_or_else(|| raw.out_of_range(FIX))
     }
 
@@ -177,6 +179,7 @@ fn is_token(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.bytes().all(allowed)
 }
 
+const MILLION: f64 = 1e6;
 const OFF: &str = "off";
 const UNLIMITED: &str = "unlimited";
 const WAYS: &str = "\"round_robin\", \"least_requests\", \"hash header NAME\", \"hash cookie NAME\", \"hash client\", \

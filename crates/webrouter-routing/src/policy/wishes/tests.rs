@@ -65,6 +65,8 @@ fn numbers_have_bounds() {
     check("circuit_breaker", "0.5", Ok("0.5"));
     check("circuit_breaker", "1", Ok("1.0"));
     check("circuit_breaker", r#""off""#, Ok("off"));
+    check("circuit_breaker", "0.12345678901234567", Ok("0.123457"));
+    check("circuit_breaker", "0.0000001", Err("is out of range"));
     check("queue", "65537", Err("is out of range; write a number from 0 to 65536"));
     check("queue", "-1", Err("is out of range"));
     check("queue", "99999999999999999999", Err("is not a whole number"));
