@@ -31,6 +31,7 @@ use webrouter_routing::snapshot::{ProcInForce, Snapshot};
 
 pub use budget::Retries;
 use endpoint::EndpointState;
+use remembered::Memory;
 pub use remembered::Remembered;
 use upstream::SharedUpstream;
 
@@ -81,7 +82,7 @@ pub struct Fleet {
     /// Endpoints that left the table and still serve.
     departed: Mutex<Vec<Departed>>,
     /// What an earlier run knew of endpoints that were not seen yet.
-    remembered: Mutex<HashMap<(ProcKey, Endpoint), Remembered>>,
+    remembered: Mutex<Memory>,
     ejections: AtomicU64,
     /// Upstreams that got an endpoint since [`Fleet::settle`]: by a core whose table may be an old one.
     grown: Mutex<HashSet<UpstreamId>>,
@@ -105,13 +106,12 @@ impl Fleet {
 
     /// A fleet of which no more is known than is remembered.
     pub fn new(config: FleetConfig, remembered: Vec<Remembered>) -> Self {
-        let keyed = remembered.into_iter().map(|known| ((known.proc.clone(), known.endpoint), known));
         Self {
             config,
             upstreams: Mutex::default(),
             ejecting: Mutex::default(),
             departed: Mutex::default(),
-            remembered: Mutex::new(keyed.collect()),
+            remembered: Mutex::new(Memory::new(remembered)),
             ejections: AtomicU64::new(0),
             grown: Mutex::default(),
             unsaved: Arc::default(),
@@ -140,7 +140,7 @@ impl Fleet {
                 let now: &[Endpoint] = change.new.map_or(&[], |now| &now.upstream.endpoints);
                 let stays: HashSet<&Endpoint> = now.iter().collect();
                 for endpoint in was.upstream.endpoints.iter().filter(|endpoint| !stays.contains(endpoint)) {
-                    remembered.remove(&(change.key.clone(), *endpoint));
+                    remembered.take(change.key, *endpoint);
                 }
             }
         }
@@ -187,12 +187,9 @@ impl Fleet {
 
     /// Forgets what an earlier run knew of endpoints that are nowhere in the table.
     pub(crate) fn forget_strangers(&self, snapshot: &Snapshot) {
-        let mut remembered = locked(&self.remembered);
-        let is_there = |(proc, endpoint): &(ProcKey, Endpoint)| {
-            snapshot.proc(proc).is_some_and(|proc| proc.upstream.endpoints.contains(endpoint))
-        };
-        remembered.retain(|key, _| is_there(key));
-        remembered.shrink_to_fit();
+        locked(&self.remembered).retain(|proc, endpoint| {
+            snapshot.proc(proc).is_some_and(|proc| proc.upstream.endpoints.contains(&endpoint))
+        });
     }
 
     /// Forgets departed endpoints that serve nobody any more.
@@ -221,15 +218,7 @@ impl Fleet {
 
     /// Gives an endpoint what an earlier run knew of it; says whether it knew it.
     fn recall(&self, id: UpstreamId, proc: &ProcKey, state: &EndpointState, checked: bool) -> bool {
-        let mut remembered = locked(&self.remembered);
-        if remembered.is_empty() {
-            return false;
-        }
-        let Some(known) = remembered.remove(&(proc.clone(), state.endpoint)) else { return false };
-        if remembered.len() < remembered.capacity() / 4 {
-            remembered.shrink_to_fit();
-        }
-        drop(remembered);
+        let Some(known) = locked(&self.remembered).take(proc, state.endpoint) else { return false };
         if known.give_to(state, checked) {
             locked(&self.ejecting).insert(id);
         }

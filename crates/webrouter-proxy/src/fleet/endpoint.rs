@@ -20,7 +20,7 @@ use super::record::Record;
 
 /// Shared by everybody who uses the endpoint; on cache lines of its own.
 #[derive(Debug)]
-#[repr(align(128))]
+#[repr(align(64))]
 pub(crate) struct EndpointState {
     pub(crate) endpoint: Endpoint,
     marks: AtomicU8,
@@ -120,8 +120,8 @@ impl EndpointState {
             return 1.0;
         }
         let record = self.record();
-        let (since, slow_start) = record.warming;
-        let passed = now.saturating_duration_since(since);
+        let slow_start = Duration::from_millis(u64::from(record.slow_start));
+        let passed = now.saturating_duration_since(record.warming_since);
         if passed >= slow_start {
             self.unmark(Mark::WARMING);
             return 1.0;
@@ -132,7 +132,8 @@ impl EndpointState {
     /// Begins a slow start; to be called before the mark that kept requests away is taken away.
     pub(crate) fn warm_up(&self, record: &mut Record, slow_start: Duration) {
         if !slow_start.is_zero() {
-            record.warming = (Instant::now(), slow_start);
+            record.warming_since = Instant::now();
+            record.slow_start = u32::try_from(slow_start.as_millis()).unwrap_or(u32::MAX);
             self.mark(Mark::WARMING);
         }
     }

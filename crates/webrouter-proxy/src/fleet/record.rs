@@ -17,8 +17,10 @@ pub(crate) struct Record {
     /// The end of the last ejection.
     pub(crate) ejected_until: Option<Instant>,
     pub(crate) last_failure: Option<Failure>,
-    /// When the slow start began, and how long it takes.
-    pub(crate) warming: (Instant, Duration),
+    /// When the slow start began.
+    pub(crate) warming_since: Instant,
+    /// How long it takes, in milliseconds: there are many records.
+    pub(crate) slow_start: u32,
     /// Since when it has the standing that it has.
     pub(crate) since: SystemTime,
 }
@@ -84,7 +86,8 @@ impl Default for Record {
             ejections: 0,
             ejected_until: None,
             last_failure: None,
-            warming: (Instant::now(), Duration::ZERO),
+            warming_since: Instant::now(),
+            slow_start: 0,
             since: SystemTime::now(),
         }
     }

@@ -27,6 +27,10 @@ pub struct Remembered {
 }
 
 impl Remembered {
+    fn key(&self) -> (&ProcKey, Endpoint) {
+        (&self.proc, self.endpoint)
+    }
+
     /// What is to be remembered of an endpoint.
     pub(crate) fn of(proc: &ProcKey, state: &EndpointState) -> Self {
         let record = state.record();
@@ -72,6 +76,67 @@ impl Remembered {
                 false
             }
         }
+    }
+}
+
+/// What an earlier run knew of endpoints that were not seen yet: sorted, for half the memory of a map.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    entries: Vec<Entry>,
+    /// Those that were not taken.
+    left: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    known: Remembered,
+    taken: bool,
+}
+
+impl Memory {
+    /// Of what is there twice, the later one counts.
+    pub(super) fn new(mut remembered: Vec<Remembered>) -> Self {
+        remembered.reverse();
+        remembered.sort_by(|a, b| a.key().cmp(&b.key()));
+        remembered.dedup_by(|a, b| a.key() == b.key());
+        let entries: Vec<Entry> = remembered.into_iter().map(|known| Entry { known, taken: false }).collect();
+        Self { left: entries.len(), entries }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+
+    pub(super) fn get(&self, key: &(ProcKey, Endpoint)) -> Option<&Remembered> {
+        let at = self.find(&key.0, key.1)?;
+        self.entries.get(at).filter(|entry| !entry.taken).map(|entry| &entry.known)
+    }
+
+    /// Takes one out; the memory is given back with the last.
+    pub(super) fn take(&mut self, proc: &ProcKey, endpoint: Endpoint) -> Option<Remembered> {
+        let at = self.find(proc, endpoint)?;
+        let entry = self.entries.get_mut(at).filter(|entry| !entry.taken)?;
+        entry.taken = true;
+        let known = entry.known.clone();
+        self.left -= 1;
+        if self.left == 0 {
+            self.entries = Vec::new();
+        }
+        Some(known)
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &Remembered> {
+        self.entries.iter().filter(|entry| !entry.taken).map(|entry| &entry.known)
+    }
+
+    pub(super) fn retain(&mut self, mut stays: impl FnMut(&ProcKey, Endpoint) -> bool) {
+        self.entries.retain(|entry| !entry.taken && stays(&entry.known.proc, entry.known.endpoint));
+        self.entries.shrink_to_fit();
+        self.left = self.entries.len();
+    }
+
+    fn find(&self, proc: &ProcKey, endpoint: Endpoint) -> Option<usize> {
+        self.entries.binary_search_by(|entry| entry.known.key().cmp(&(proc, endpoint))).ok()
     }
 }
 
