@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::endpoints::RouteHealth;
 use crate::routes::Route;
 use crate::status::ListenerScope;
 
 /// The decision about one request, with every rule that was considered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Explain {
     /// The URL that was asked about.
     pub url: String,
@@ -40,6 +41,8 @@ pub struct Explain {
     /// The policy of that route, key by key; empty for a redirect and without a route.
     #[serde(default)]
     pub policy: Vec<PolicyKey>,
+    /// How the route's endpoints are.
+    pub health: Option<RouteHealth>,
     /// What is sent to one of the route's endpoints.
     pub sent: Option<SentRequest>,
 }

@@ -4,6 +4,7 @@
 //! RFC 3339 texts, ages and durations are seconds. Knows no server, no client and no routing type.
 
 mod action;
+mod endpoints;
 mod explain;
 mod openapi;
 pub mod paths;
@@ -16,6 +17,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use action::{HoldAction, HoldResolved};
+pub use endpoints::{
+    Breaker, Drained, EndpointState, EndpointView, Endpoints, FailureReport, ProbeReport, RouteHealth, UpstreamHealth,
+};
 pub use explain::{
     Explain, Field, ListenerVerdict, Outcome, PolicyKey, SentRequest, SetBy, Step, StepKind, StepVerdict,
 };

@@ -2,7 +2,9 @@
 
 use utoipa::OpenApi;
 
-use crate::{ApiError, Explain, HoldResolved, Rejections, Routes, SnapshotView, Status};
+use crate::{
+    ApiError, Drained, EndpointState, Endpoints, Explain, HoldResolved, Rejections, Routes, SnapshotView, Status,
+};
 
 /// The OpenAPI document of the admin API.
 pub fn openapi() -> utoipa::openapi::OpenApi {
@@ -14,11 +16,26 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[openapi(
     info(
         title = "webrouter admin API",
-        description = "Reads all, decides nothing. A POST must carry `X-Webrouter-Action: 1`. The Host of a request \
+        description = "Reads all, decides nothing. A POST or DELETE must carry `X-Webrouter-Action: 1`. The Host of a request \
                        must be an IP address, `localhost` or the configured name.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
-    paths(healthz, readyz, status, routes, snapshot, explain, rejections, hold_accept, hold_refuse, metrics, document)
+    paths(
+        healthz,
+        readyz,
+        status,
+        routes,
+        endpoints,
+        drain,
+        undrain,
+        snapshot,
+        explain,
+        rejections,
+        hold_accept,
+        hold_refuse,
+        metrics,
+        document
+    )
 )]
 struct Document;
 
@@ -55,6 +72,43 @@ declare! {
             (status = 200, description = "A page of routes", body = Routes),
             (status = 400, description = "A parameter cannot be read", body = ApiError)))]
     routes;
+
+    #[utoipa::path(get, path = "/v1/endpoints", summary = "How the endpoints are",
+        params(
+            ("app" = Option<String>, Query, description = "Only endpoints of this app"),
+            ("upstream" = Option<String>, Query, description = "Only endpoints of this upstream"),
+            ("state" = Option<EndpointState>, Query, description = "Only endpoints in this state"),
+            ("limit" = Option<usize>, Query, description = "At most so many; 1000 when absent, 100000 at most"),
+            ("offset" = Option<usize>, Query, description = "Leave out so many first")),
+        responses(
+            (status = 200, description = "A page of endpoints", body = Endpoints),
+            (status = 400, description = "A parameter cannot be read", body = ApiError)))]
+    endpoints;
+
+    #[utoipa::path(post, path = "/v1/endpoints/{endpoint}/drain",
+        summary = "Keeps new requests from an endpoint, ahead of its stop; asked again, tells how many are left",
+        params(
+            ("endpoint" = String, Path, description = "`ip:port`"),
+            ("wait" = Option<String>, Query, description = "Answer when no request is left, or after so long: `30s`; \
+                60s at most"),
+            ("X-Webrouter-Action" = String, Header, description = "Must be 1")),
+        responses(
+            (status = 200, description = "It gets no new request", body = Drained),
+            (status = 400, description = "A parameter cannot be read", body = ApiError),
+            (status = 403, description = "Without X-Webrouter-Action", body = ApiError),
+            (status = 404, description = "No upstream holds it, and no request is left there", body = ApiError)))]
+    drain;
+
+    #[utoipa::path(delete, path = "/v1/endpoints/{endpoint}/drain", summary = "Gives an endpoint requests again",
+        params(
+            ("endpoint" = String, Path, description = "`ip:port`"),
+            ("X-Webrouter-Action" = String, Header, description = "Must be 1")),
+        responses(
+            (status = 200, description = "It gets requests", body = Drained),
+            (status = 400, description = "A parameter cannot be read", body = ApiError),
+            (status = 403, description = "Without X-Webrouter-Action", body = ApiError),
+            (status = 404, description = "No upstream holds it", body = ApiError)))]
+    undrain;
 
     #[utoipa::path(get, path = "/v1/snapshot", summary = "The snapshot in force, whole",
         responses((status = 200, description = "The snapshot", body = SnapshotView)))]
@@ -128,6 +182,8 @@ mod tests {
             paths::READYZ,
             paths::STATUS,
             paths::ROUTES,
+            paths::ENDPOINTS,
+            paths::ENDPOINT_DRAIN,
             paths::SNAPSHOT,
             paths::EXPLAIN,
             paths::REJECTIONS,

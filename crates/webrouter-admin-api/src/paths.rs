@@ -8,6 +8,10 @@ pub const READYZ: &str = "/readyz";
 pub const STATUS: &str = "/v1/status";
 /// [`crate::Routes`]; `?host=`, `?app=`, `?limit=`, `?offset=`.
 pub const ROUTES: &str = "/v1/routes";
+/// [`crate::Endpoints`]; `?app=`, `?upstream=`, `?state=`, `?limit=`, `?offset=`.
+pub const ENDPOINTS: &str = "/v1/endpoints";
+/// POST: keeps new requests from an endpoint; `?wait=`. DELETE: takes that back. Both answer [`crate::Drained`].
+pub const ENDPOINT_DRAIN: &str = "/v1/endpoints/{endpoint}/drain";
 /// [`crate::SnapshotView`].
 pub const SNAPSHOT: &str = "/v1/snapshot";
 /// [`crate::Explain`]; `?url=`, `?method=`, `?client=`.
@@ -23,7 +27,14 @@ pub const METRICS: &str = "/metrics";
 /// The OpenAPI document.
 pub const OPENAPI: &str = "/openapi.json";
 
-/// A POST must carry this field with the value [`ACTION_VALUE`]: a page of another site cannot send it unasked.
+/// The path of [`ENDPOINT_DRAIN`] for an endpoint, `ip:port`.
+pub fn endpoint_drain(endpoint: &str) -> String {
+    // What an address may hold beside letters, digits, `.` and `:`, which stand for themselves in a path.
+    let encoded = endpoint.replace('%', "%25").replace('[', "%5B").replace(']', "%5D");
+    ENDPOINT_DRAIN.replace("{endpoint}", &encoded)
+}
+
+/// A POST or DELETE must carry this field with the value [`ACTION_VALUE`]: a page of another site cannot send it unasked.
 pub const ACTION_HEADER: &str = "x-webrouter-action";
 /// The value of [`ACTION_HEADER`].
 pub const ACTION_VALUE: &str = "1";

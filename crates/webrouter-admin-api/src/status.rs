@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::endpoints::EndpointState;
+
 /// The state of an instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
@@ -36,6 +38,14 @@ pub struct Status {
     pub procs: usize,
     /// Endpoints in force.
     pub endpoints: usize,
+    /// How many endpoints are in each state, those that left the table and serve still included.
+    pub endpoints_by_state: BTreeMap<EndpointState, usize>,
+    /// Upstreams whose endpoints are all sick, so that all are tried.
+    pub fail_open: Vec<String>,
+    /// Upstreams whose circuit breaker is not closed.
+    pub breakers_open: Vec<String>,
+    /// Endpoints that an operator drains.
+    pub draining: Vec<String>,
     /// Entries, or parts of them, that are not taken.
     pub rejections: usize,
     /// The configured sources.

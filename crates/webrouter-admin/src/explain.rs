@@ -3,6 +3,7 @@
 //! Host, path and table are asked by the code that serves requests; only the head that would be sent is written here,
 //! as SPEC §3 and §4 say.
 
+pub(crate) mod health;
 mod url;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -69,6 +70,7 @@ pub(crate) fn explain(
         location: None,
         route: None,
         policy: Vec::new(),
+        health: None,
         sent: None,
     };
     let mut normal = Vec::new();

@@ -1,7 +1,7 @@
-//! Brings the gauges that mirror discovery up to date; done for each scrape, so that nobody has to remember it.
+//! Brings the gauges that mirror discovery and the fleet up to date; done for each scrape, so that nobody has to remember it.
 
 use webrouter_discovery::status::SourceState;
-use webrouter_telemetry::metrics::{SourceHealth, TableInForce};
+use webrouter_telemetry::metrics::{FleetHealth, SourceHealth, TableInForce};
 
 use crate::state::AdminState;
 
@@ -13,9 +13,16 @@ pub(crate) fn set(state: &AdminState) {
         generation: snapshot.generation().0,
         routes: count(snapshot.route_count()),
         procs: count(snapshot.proc_count()),
-        endpoints: count(snapshot.endpoint_count()),
         last_apply: status.last_apply,
         ready: state.not_ready_because(&status).is_none(),
+    });
+    let fleet = state.fleet.summary(&snapshot);
+    node.set_fleet(FleetHealth {
+        endpoints: fleet.by_state.into_iter().map(|(state, number)| (state.as_str(), count(number))).collect(),
+        fail_open: fleet.fail_open,
+        circuit_open: fleet.breakers_open,
+        ejections: fleet.ejections,
+        queued: fleet.queued,
     });
     node.set_rejections(snapshot.rejection_counts().map(|(kind, number)| (kind, count(number))));
     node.set_hold(status.hold.is_some());

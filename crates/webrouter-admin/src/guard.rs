@@ -45,7 +45,7 @@ fn refusal(names: &[String], request: &Request) -> Option<(StatusCode, ApiError)
     if request.headers().get_all(HOST).iter().count() > 1 {
         return refused(StatusCode::BAD_REQUEST, "the request has more than one Host", "send one");
     }
-    if request.method() == Method::POST && !is_action(request.headers()) {
+    if matches!(*request.method(), Method::POST | Method::DELETE) && !is_action(request.headers()) {
         return refused(
             StatusCode::FORBIDDEN,
             "the request lacks the field that shows that it is meant",

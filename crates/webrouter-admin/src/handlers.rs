@@ -1,5 +1,7 @@
 //! One handler per path.
 
+mod drain;
+
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{Html, IntoResponse, Response};
@@ -7,14 +9,16 @@ use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use http::{Method, StatusCode, Uri, header};
 use serde::Deserialize;
-use webrouter_admin_api::{ApiError, HoldAction, HoldResolved, Rejections, SnapshotView, Status, paths};
+use webrouter_admin_api::{ApiError, Endpoints, HoldAction, HoldResolved, Rejections, SnapshotView, Status, paths};
 use webrouter_discovery::status::{HoldDecision, HoldError};
 use webrouter_telemetry::metrics;
 
 use crate::explain::{self, Question};
 use crate::state::AdminState;
-use crate::view::routes::Filter;
+use crate::view::{endpoints, routes};
 use crate::{gauges, guard, page, view};
+
+pub(crate) use drain::LONGEST_WAIT;
 
 /// All paths, behind the guard.
 pub(crate) fn router(state: AdminState) -> Router {
@@ -24,6 +28,8 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route(paths::READYZ, get(readyz))
         .route(paths::STATUS, get(status))
         .route(paths::ROUTES, get(routes))
+        .route(paths::ENDPOINTS, get(endpoints))
+        .route(paths::ENDPOINT_DRAIN, post(drain::drain).delete(drain::undrain))
         .route(paths::SNAPSHOT, get(snapshot))
         .route(paths::EXPLAIN, get(explain))
         .route(paths::REJECTIONS, get(rejections))
@@ -50,11 +56,19 @@ async fn status(State(state): State<AdminState>) -> Result<Json<Status>, Failure
 
 async fn routes(
     State(state): State<AdminState>,
-    filter: Result<Query<Filter>, QueryRejection>,
+    filter: Result<Query<routes::Filter>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(filter) = filter.map_err(unreadable)?;
     let page = off_runtime(move || view::routes::routes(&state.discovery.table(), &state.listeners, &filter)).await?;
     Ok(page.into_response())
+}
+
+async fn endpoints(
+    State(state): State<AdminState>,
+    filter: Result<Query<endpoints::Filter>, QueryRejection>,
+) -> Result<Json<Endpoints>, Failure> {
+    let Query(filter) = filter.map_err(unreadable)?;
+    off_runtime(move || view::endpoints::endpoints(&state.discovery.table(), &state.fleet, &filter)).await
 }
 
 async fn snapshot(State(state): State<AdminState>) -> Result<Json<SnapshotView>, Failure> {
@@ -70,7 +84,13 @@ async fn explain(
     question: Result<Query<Question>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(question) = question.map_err(unreadable)?;
-    let explained = explain::explain(&state.discovery.table(), &state.listeners, state.unknown_host, &question);
+    let explained = off_runtime(move || {
+        let snapshot = state.discovery.table();
+        let mut explained = explain::explain(&snapshot, &state.listeners, state.unknown_host, &question)?;
+        explain::health::tell(&mut explained, &snapshot, &state.fleet);
+        Ok(explained)
+    });
+    let Json(explained) = explained.await?;
     let explained = explained.map_err(|error| Failure(StatusCode::BAD_REQUEST, error))?;
     Ok(Json(explained).into_response())
 }
@@ -85,7 +105,10 @@ async fn metrics_page(State(state): State<AdminState>) -> Result<Response, Failu
 }
 
 async fn page(State(state): State<AdminState>) -> Result<Html<String>, Failure> {
-    let render = move || page::render(&view::status::status(&state));
+    let render = move || {
+        let unwell = view::endpoints::unwell(&state.discovery.table(), &state.fleet);
+        page::render(&view::status::status(&state), &unwell)
+    };
     tokio::task::spawn_blocking(render).await.map(Html).map_err(broken)
 }
 

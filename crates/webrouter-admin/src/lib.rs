@@ -3,9 +3,9 @@
 //! ```text
 //! connection (bounded number, head time-out) ─► guard (Host, action field) ─► handlers ─► view · explain · page
 //!                                                                                │
-//!                                  Discovery (snapshot, status, holds) · Metrics · listeners · access log
+//!                                  Discovery (snapshot, status, holds) · Fleet · Metrics · listeners · access log
 //! ```
-//! It never changes routing data: a hold is accepted or refused by discovery. No foreign byte gets into the page
+//! It never changes routing data: a hold is accepted or refused by discovery, an endpoint is drained by the fleet. No foreign byte gets into the page
 //! unescaped. What takes long is made off the runtime's threads, so that discovery never waits for a reader.
 
 mod explain;

@@ -2,17 +2,17 @@
 
 use std::fmt::{self, Write};
 
-use webrouter_admin_api::{Source, SourceState, Status, TableFrom, paths};
+use webrouter_admin_api::{EndpointState, EndpointView, Endpoints, Source, SourceState, Status, TableFrom, paths};
 
 /// The whole page; every text of the state goes through [`Text`].
-pub(crate) fn render(status: &Status) -> String {
+pub(crate) fn render(status: &Status, unwell: &Endpoints) -> String {
     let mut page = String::with_capacity(4096);
     // Writing to a String does not fail.
-    let _ = write_page(status, &mut page);
+    let _ = write_page(status, unwell, &mut page);
     page
 }
 
-fn write_page(status: &Status, page: &mut String) -> fmt::Result {
+fn write_page(status: &Status, unwell: &Endpoints, page: &mut String) -> fmt::Result {
     write!(page, "{HEAD}<h1>webrouter <small>{}</small></h1>", Text(&status.version))?;
     match &status.not_ready_because {
         None => page.push_str("<p class=good>Ready: a full table is in force.</p>"),
@@ -32,7 +32,10 @@ fn write_page(status: &Status, page: &mut String) -> fmt::Result {
             hold.endpoints_after
         )?;
     }
+    write_alarms(&status.fail_open, "Every endpoint is sick, so all are tried (fail-open)", page)?;
+    write_alarms(&status.breakers_open, "Circuit breaker open", page)?;
     write_numbers(status, page)?;
+    write_unwell(unwell, page)?;
     page.push_str("<h2>Sources</h2><table><tr><th>Source<th>State<th>Since<th>Last news<th>Last error");
     status.sources.iter().try_for_each(|source| write_source(source, page))?;
     page.push_str("</table><h2>Listeners</h2><ul>");
@@ -52,6 +55,8 @@ fn write_numbers(status: &Status, page: &mut String) -> fmt::Result {
         TableFrom::Source => "the sources",
         TableFrom::LastGood => "the last good table on disk, in part",
     };
+    let present = status.endpoints_by_state.iter().filter(|(_, count)| **count > 0);
+    let by_state: Vec<String> = present.map(|(state, count)| format!("{count} {}", word(*state).0)).collect();
     let rows = [
         ("Generation", status.generation.to_string()),
         ("In force since", status.applied_at.clone()),
@@ -59,6 +64,7 @@ fn write_numbers(status: &Status, page: &mut String) -> fmt::Result {
         ("Routes", status.routes.to_string()),
         ("Procs", status.procs.to_string()),
         ("Endpoints", status.endpoints.to_string()),
+        ("Endpoints by state", by_state.join(", ")),
         ("Rejections", status.rejections.to_string()),
         ("Access log lines lost", status.access_log.lost_total.to_string()),
         ("Up since", status.started_at.clone()),
@@ -69,6 +75,77 @@ fn write_numbers(status: &Status, page: &mut String) -> fmt::Result {
     }
     page.push_str("</table>");
     Ok(())
+}
+
+fn write_alarms(upstreams: &[String], what: &str, page: &mut String) -> fmt::Result {
+    if upstreams.is_empty() {
+        return Ok(());
+    }
+    write!(page, "<p class=bad>{what}: ")?;
+    for (nth, name) in upstreams.iter().take(SHOWN).enumerate() {
+        write!(page, "{}<code>{}</code>", if nth == 0 { "" } else { ", " }, Text(name))?;
+    }
+    match upstreams.len().saturating_sub(SHOWN) {
+        0 => write!(page, ".</p>"),
+        more => write!(page, " and {more} more.</p>"),
+    }
+}
+
+fn write_unwell(unwell: &Endpoints, page: &mut String) -> fmt::Result {
+    if unwell.endpoints.is_empty() {
+        return Ok(());
+    }
+    page.push_str(
+        "<h2>Endpoints that are sick or drain</h2><table><tr><th>Endpoint<th>Upstream<th>State<th>Since\
+         <th>Requests<th>Last health check<th>Last failure",
+    );
+    for endpoint in &unwell.endpoints {
+        let (state, class) = word(endpoint.state);
+        write!(
+            page,
+            "<tr><td><code>{}</code><td>{}<td class={class}>{state}<td>{}<td>{}<td>{}<td>{}",
+            Text(&endpoint.endpoint),
+            Text(&endpoint.upstream),
+            Text(endpoint.since.as_deref().unwrap_or("an earlier run")),
+            endpoint.in_flight,
+            Text(&last_probe(endpoint)),
+            Text(&last_failure(endpoint))
+        )?;
+    }
+    page.push_str("</table>");
+    match unwell.total.saturating_sub(unwell.endpoints.len()) {
+        0 => Ok(()),
+        more => write!(page, "<p>And {more} more: <a href=\"{0}\">{0}</a>.</p>", paths::ENDPOINTS),
+    }
+}
+
+/// The word of a state, and how it looks.
+fn word(state: EndpointState) -> (&'static str, &'static str) {
+    match state {
+        EndpointState::Up => ("up", "good"),
+        EndpointState::Unproven => ("unproven", "none"),
+        EndpointState::Down => ("down", "bad"),
+        EndpointState::Ejected => ("ejected", "bad"),
+        EndpointState::Draining => ("draining", "none"),
+        EndpointState::Leaving => ("leaving", "none"),
+    }
+}
+
+fn last_probe(endpoint: &EndpointView) -> String {
+    let Some(probe) = &endpoint.last_probe else { return "none".to_owned() };
+    match (probe.status, &probe.error) {
+        (Some(status), _) => format!("{}: status {status}", probe.at),
+        (None, Some(error)) => format!("{}: {error}", probe.at),
+        (None, None) => probe.at.clone(),
+    }
+}
+
+fn last_failure(endpoint: &EndpointView) -> String {
+    let told = endpoint.last_failure.as_ref().map(|failure| match failure.status {
+        Some(status) => format!("{}: status {status}", failure.at),
+        None => format!("{}: {}", failure.at, failure.cause),
+    });
+    told.unwrap_or_else(|| "none".to_owned())
 }
 
 fn write_source(source: &Source, page: &mut String) -> fmt::Result {
@@ -109,9 +186,11 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-const LINKS: [(&str, &str); 7] = [
+const SHOWN: usize = 20;
+const LINKS: [(&str, &str); 8] = [
     (paths::STATUS, "how the instance is doing"),
     (paths::ROUTES, "the routes in force"),
+    (paths::ENDPOINTS, "how each endpoint is"),
     (paths::REJECTIONS, "what is not taken, and why"),
     (paths::SNAPSHOT, "the snapshot in force"),
     (paths::METRICS, "metrics for Prometheus"),

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::handlers;
+use crate::handlers::{self, LONGEST_WAIT};
 use crate::state::AdminState;
 use places::{Place, Places};
 
@@ -62,14 +62,15 @@ async fn connection(stream: TcpStream, router: Router, place: Place, mut stoppin
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_BUFFER);
     let served = builder.serve_connection(TokioIo::new(stream), service);
     let mut served = pin!(served);
-    tokio::select! {
+    let finish_within = tokio::select! {
         result = &mut served => return log(result),
         // The sender never sends: it is dropped at stop.
-        _ = stopping.changed() => {}
-        () = sleep(MAX_AGE) => {}
-    }
+        _ = stopping.changed() => FINISH_WITHIN,
+        // It may be in the midst of a wait.
+        () = sleep(MAX_AGE) => FINISH_WITHIN + LONGEST_WAIT,
+    };
     served.as_mut().graceful_shutdown();
-    match timeout(FINISH_WITHIN, served).await {
+    match timeout(finish_within, served).await {
         Ok(result) => log(result),
         Err(_) => tracing::debug!("admin connection cut: its client does not take the answer"),
     }

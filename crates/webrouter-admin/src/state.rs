@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use webrouter_admin_api::Listener;
 use webrouter_discovery::Discovery;
 use webrouter_discovery::status::DiscoveryStatus;
+use webrouter_proxy::fleet::Fleet;
 use webrouter_telemetry::access_log::AccessLog;
 use webrouter_telemetry::metrics::Metrics;
 
@@ -15,6 +16,8 @@ use webrouter_telemetry::metrics::Metrics;
 pub struct AdminState {
     /// The table, its sources and holds.
     pub discovery: Discovery,
+    /// What is known of the endpoints.
+    pub fleet: Arc<Fleet>,
     /// What is counted.
     pub metrics: Metrics,
     /// The addresses that the data plane listens on, as bound.

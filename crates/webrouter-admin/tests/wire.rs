@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use webrouter_admin::{AdminState, UnknownHost, serve};
 use webrouter_admin_api::{Listener, ListenerScope};
 use webrouter_discovery::{Discovery, DiscoveryConfig, FileConfig};
+use webrouter_proxy::fleet::{Fleet, FleetConfig};
 use webrouter_telemetry::metrics::Metrics;
 
 const APPS: &str = r#"
@@ -41,9 +42,13 @@ struct Admin {
 
 impl Admin {
     async fn start() -> Self {
+        Self::of(APPS).await
+    }
+
+    async fn of(apps: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("apps.toml");
-        std::fs::write(&path, APPS).expect("written");
+        std::fs::write(&path, apps).expect("written");
         let discovery = followed(&path).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let address = listener.local_addr().expect("an address");
@@ -51,6 +56,7 @@ impl Admin {
         let data_plane = Listener { address: "127.0.0.1:80".into(), scope: ListenerScope::All, tls: false };
         let state = AdminState {
             discovery: discovery.clone(),
+            fleet: Arc::new(Fleet::new(FleetConfig::default(), Vec::new())),
             metrics: Metrics::new(),
             listeners: [data_plane].into(),
             unknown_host: UnknownHost::NotFound,
@@ -100,6 +106,22 @@ impl Admin {
             "POST {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 0\r\n{fields}\r\n"
         ))
         .await
+    }
+
+    /// The status and JSON of the answer to a meant POST or DELETE.
+    async fn act(&self, method: &str, target: &str) -> (u16, Value) {
+        let host = self.address;
+        let fields = "Connection: close\r\nX-Webrouter-Action: 1\r\n";
+        let (status, body) = self.ask(&format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")).await;
+        (status, serde_json::from_str(&body).expect("JSON"))
+    }
+
+    /// The addresses and states of a list of endpoints.
+    async fn endpoints(&self, query: &str) -> Vec<(String, String)> {
+        let list = self.json(&format!("/v1/endpoints{query}")).await;
+        let endpoints = list.get("endpoints").and_then(Value::as_array).expect("a list").iter();
+        let text = |endpoint: &Value, key| endpoint.get(key).and_then(Value::as_str).expect("a text").to_owned();
+        endpoints.map(|endpoint| (text(endpoint, "endpoint"), text(endpoint, "state"))).collect()
     }
 
     /// Rewrites the file and waits until its update is held.
@@ -218,7 +240,10 @@ async fn metrics_mirror_the_table() {
     assert_eq!(status, 200);
     for row in [
         "webrouter_routes 3",
-        "webrouter_endpoints 2",
+        "webrouter_endpoints{state=\"unproven\"} 2",
+        "webrouter_endpoints{state=\"up\"} 0",
+        "webrouter_ejections_total 0",
+        "webrouter_requests_queue_length 0",
         "webrouter_ready 1",
         "webrouter_rejections{kind=\"owned\"} 1",
         "webrouter_source_connected{source=\"file\"} 1",
@@ -360,4 +385,133 @@ async fn a_client_that_says_nothing_does_not_delay_the_stop() {
     assert_eq!(admin.get("/healthz").await.0, 200);
     admin.stop().await;
     drop(silent);
+}
+
+/// `both` and `six` share an endpoint; `checked` has a health check that nobody makes here.
+const ENDPOINTS: &str = r#"
+[apps."both.web.web"]
+mountpoint = ["both.test"]
+endpoints = ["127.0.0.1:1", "127.0.0.1:2"]
+
+[apps."checked.web.web"]
+mountpoint = ["checked.test"]
+healthcheck = "/"
+endpoints = ["127.0.0.1:3"]
+
+[apps."six.web.web"]
+mountpoint = ["six.test"]
+endpoints = ["127.0.0.1:2", "[::1]:80"]
+"#;
+
+fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(endpoint, state)| ((*endpoint).to_owned(), (*state).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn endpoints_can_be_filtered_and_paged() {
+    let admin = Admin::of(ENDPOINTS).await;
+    let check = async |query: &str, expected: &[(&str, &str)]| {
+        assert_eq!(admin.endpoints(query).await, pairs(expected), "{query}");
+    };
+    let [one, two, six] = [("127.0.0.1:1", "up"), ("127.0.0.1:2", "up"), ("[::1]:80", "up")];
+    let checked = ("127.0.0.1:3", "unproven");
+    check("", &[one, two, checked, two, six]).await;
+    check("?app=six", &[two, six]).await;
+    check("?upstream=both__upstream__web", &[one, two]).await;
+    check("?state=unproven", &[checked]).await;
+    check("?app=both&state=down", &[]).await;
+    check("?limit=2&offset=1", &[two, checked]).await;
+    let page = admin.json("/v1/endpoints?limit=2&offset=3").await;
+    assert_eq!((&page["total"], &page["limit"], &page["offset"]), (&5.into(), &2.into(), &3.into()));
+    let health = serde_json::json!([
+        {"upstream": "six__upstream__web", "fail_open": false, "breaker": "closed", "queue_length": 0}
+    ]);
+    assert_eq!(page["upstreams"], health, "those of the page alone");
+    let expected = serde_json::json!({
+        "endpoint": "[::1]:80", "upstream": "six__upstream__web", "entry": "six.web.web", "source": "file",
+        "state": "up", "since": null, "since_s": null, "in_flight": 0, "connections": 0, "weight": 1, "warmth": 1.0,
+        "failures": 0, "last_probe": null, "last_failure": null, "ejected_for_s": null
+    });
+    assert_eq!(page["endpoints"][1], expected);
+    assert_eq!(admin.get("/v1/endpoints?state=asleep").await.0, 400);
+    assert_eq!(admin.get("/v1/endpoints?stat=up").await.0, 400);
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn a_drain_is_told_everywhere_until_it_is_taken_back() {
+    let admin = Admin::of(ENDPOINTS).await;
+    let target = "/v1/endpoints/127.0.0.1:2/drain";
+    let (status, drained) = admin.act("POST", target).await;
+    let expected = serde_json::json!({
+        "endpoint": "127.0.0.1:2", "upstreams": ["both__upstream__web", "six__upstream__web"], "in_flight": 0,
+        "draining": true, "exhausted": []
+    });
+    assert_eq!((status, &drained), (200, &expected));
+    assert_eq!(admin.act("POST", &format!("{target}?wait=60s")).await, (200, expected), "asked again");
+    let draining = ("127.0.0.1:2", "draining");
+    assert_eq!(admin.endpoints("?state=draining").await, pairs(&[draining, draining]));
+    let status = admin.json("/v1/status").await;
+    assert_eq!(status["draining"], serde_json::json!(["127.0.0.1:2"]));
+    let counts = serde_json::json!({"up": 2, "unproven": 1, "down": 0, "ejected": 0, "draining": 2, "leaving": 0});
+    assert_eq!(status["endpoints_by_state"], counts);
+    assert_eq!((&status["fail_open"], &status["breakers_open"]), (&serde_json::json!([]), &serde_json::json!([])));
+    let page = admin.get("/").await.1;
+    assert!(page.contains("<code>127.0.0.1:2</code><td>both__upstream__web<td class=none>draining"), "{page}");
+    let row = "webrouter_endpoints{state=\"draining\"} 2\n";
+    assert!(admin.get("/metrics").await.1.contains(row));
+
+    let (status, drained) = admin.act("DELETE", target).await;
+    assert_eq!((status, &drained["draining"]), (200, &false.into()));
+    assert_eq!(admin.endpoints("?state=draining").await, []);
+    assert!(!admin.get("/").await.1.contains("127.0.0.1:2"));
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn explain_tells_how_the_endpoints_are() {
+    let admin = Admin::of(ENDPOINTS).await;
+    let explained = admin.json("/v1/explain?url=http://six.test/").await;
+    assert_eq!(explained["outcome"], "forwarded");
+    assert_eq!(explained["health"]["upstream"], "six__upstream__web");
+    assert_eq!(explained["health"]["endpoints"][1]["endpoint"], "[::1]:80");
+    for endpoint in ["127.0.0.1:2", "%5B::1%5D:80"] {
+        let (status, body) = admin.act("POST", &format!("/v1/endpoints/{endpoint}/drain")).await;
+        assert_eq!(status, 200, "{body}");
+    }
+    let explained = admin.json("/v1/explain?url=http://six.test/").await;
+    assert_eq!((&explained["outcome"], &explained["status"]), (&"no_endpoint".into(), &503.into()));
+    assert_eq!((&explained["sent"], &explained["health"]["endpoints"][1]["state"]), (&Value::Null, &"draining".into()));
+    assert_eq!(admin.json("/v1/explain?url=http://both.test/").await["outcome"], "forwarded");
+    assert_eq!(admin.json("/v1/explain?url=http://nobody.test/").await["health"], Value::Null);
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn a_drain_that_cannot_be_is_refused_with_what_to_do() {
+    let admin = Admin::of(ENDPOINTS).await;
+    let check = async |target: &str, expected: u16, part: &str| {
+        let (status, error) = admin.act("POST", target).await;
+        assert_eq!(status, expected, "{target}: {error}");
+        assert!(error["error"].as_str().is_some_and(|error| error.contains(part)), "{target}: {error}");
+        assert!(error["fix"].as_str().is_some_and(|fix| !fix.is_empty()), "{target}: {error}");
+    };
+    check("/v1/endpoints/192.0.2.1:80/drain", 404, "no upstream holds 192.0.2.1:80").await;
+    check("/v1/endpoints/192.0.2.1/drain", 400, "192.0.2.1").await;
+    check("/v1/endpoints/192.0.2.1:0/drain", 400, "port").await;
+    check("/v1/endpoints/%ff/drain", 400, "").await;
+    check("/v1/endpoints/127.0.0.1:1/drain?wait=61s", 400, "61s").await;
+    check("/v1/endpoints/127.0.0.1:1/drain?wait=5", 400, "`5`").await;
+    check("/v1/endpoints/127.0.0.1:1/drain?whait=5s", 400, "whait").await;
+    check("/v1/endpoints/127.0.0.1:1/dry", 404, "/v1/endpoints/127.0.0.1:1/dry").await;
+    assert_eq!(admin.act("DELETE", "/v1/endpoints/192.0.2.1:80/drain").await.0, 404);
+    let (status, exhausted) = admin.act("POST", "/v1/endpoints/127.0.0.1:3/drain").await;
+    assert_eq!((status, &exhausted["exhausted"]), (200, &serde_json::json!(["checked__upstream__web"])));
+    assert_eq!(admin.post("/v1/endpoints/127.0.0.1:1/drain", "").await.0, 403, "it must be meant");
+    let unmeant = "DELETE /v1/endpoints/127.0.0.1:3/drain HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert_eq!(admin.ask(unmeant).await.0, 403);
+    assert_eq!(admin.get("/v1/endpoints/127.0.0.1:1/drain").await.0, 405);
+    let draining = admin.endpoints("?state=draining").await;
+    assert_eq!(draining, pairs(&[("127.0.0.1:3", "draining")]), "what was refused changed nothing");
+    admin.stop().await;
 }

@@ -22,7 +22,7 @@ use crate::Cause;
 use crate::access_log::LossReason;
 
 pub use self::core::{CoreMetrics, Limit};
-pub use self::node::{NodeMetrics, SourceHealth, TableInForce};
+pub use self::node::{FleetHealth, NodeMetrics, SourceHealth, TableInForce};
 use self::number::{BUCKETS, DurationTotals};
 pub use self::number::{Counter, Durations, Gauge};
 pub use self::upstream::UpstreamMetrics;
@@ -62,7 +62,11 @@ metrics! {
     GENERATION = "webrouter_generation", Gauge, "Number of the snapshot in force; 0 while none is.";
     ROUTES = "webrouter_routes", Gauge, "Routes in force.";
     PROCS = "webrouter_procs", Gauge, "Procs in force.";
-    ENDPOINTS = "webrouter_endpoints", Gauge, "Endpoints of all upstreams in force.";
+    ENDPOINTS = "webrouter_endpoints", Gauge, "Endpoints of all upstreams in force, and those that left and still serve, by state.";
+    FAIL_OPEN = "webrouter_fail_open", Gauge, "1 for each upstream whose endpoints are all sick, so that all are tried.";
+    CIRCUIT_OPEN = "webrouter_circuit_open", Gauge, "1 for each upstream whose circuit breaker is open or half-open.";
+    EJECTIONS = "webrouter_ejections", Counter, "Endpoints ejected for failing requests.";
+    QUEUE_LENGTH = "webrouter_requests_queue_length", Gauge, "Requests that wait for an endpoint with room now.";
     REJECTIONS = "webrouter_rejections", Gauge, "Entries, or parts of them, not taken, by kind.";
     HOLD = "webrouter_hold", Gauge, "1 while the guard holds an update back, else 0.";
     APPLY = "webrouter_snapshot_apply_seconds", Gauge, "How long merge and publication of the snapshot in force took.";
@@ -155,7 +159,7 @@ fn node_page(node: &NodeMetrics, page: &mut Page<'_>) -> fmt::Result {
     page.gauge(&GENERATION, table.generation)?;
     page.gauge(&ROUTES, table.routes)?;
     page.gauge(&PROCS, table.procs)?;
-    page.gauge(&ENDPOINTS, table.endpoints)?;
+    fleet_page(&node.fleet(), page)?;
     page.labelled(&REJECTIONS, node.rejections().into_iter().map(|(kind, count)| ([("kind", kind)], count)))?;
     page.gauge(&HOLD, u64::from(node.hold()))?;
     page.open(&APPLY)?.encode_gauge(&table.last_apply.as_secs_f64())?;
@@ -175,6 +179,15 @@ fn node_page(node: &NodeMetrics, page: &mut Page<'_>) -> fmt::Result {
     let losses = node.losses();
     let lost = |reason: LossReason| losses.as_ref().map_or(0, |losses| losses.of(reason));
     page.labelled(&LOG_LOST, LossReason::ALL.into_iter().map(|reason| ([("reason", reason.as_str())], lost(reason))))
+}
+
+fn fleet_page(fleet: &FleetHealth, page: &mut Page<'_>) -> fmt::Result {
+    page.labelled(&ENDPOINTS, fleet.endpoints.iter().map(|(state, count)| ([("state", *state)], *count)))?;
+    let each = |names: &[String]| names.iter().map(|name| ([("upstream", name.clone())], 1)).collect::<Vec<_>>();
+    page.labelled(&FAIL_OPEN, each(&fleet.fail_open))?;
+    page.labelled(&CIRCUIT_OPEN, each(&fleet.circuit_open))?;
+    page.counter(&EJECTIONS, fleet.ejections)?;
+    page.gauge(&QUEUE_LENGTH, fleet.queued)
 }
 
 fn cores_page(cores: &[Arc<CoreMetrics>], page: &mut Page<'_>) -> fmt::Result {

@@ -82,6 +82,7 @@ impl Instance {
         let stopping = Arc::new(AtomicBool::new(false));
         let state = AdminState {
             discovery: discovery.clone(),
+            fleet: Arc::clone(&fleet),
             metrics: metrics.clone(),
             listeners: build::admin_listeners(&listeners),
             unknown_host: build::explained_unknown_host(&config),

@@ -2,6 +2,8 @@
 
 mod check;
 mod client;
+mod drain;
+mod endpoints;
 mod explain;
 mod hold;
 mod routes;
@@ -16,6 +18,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use webrouter_routing::duration;
+use webrouter_routing::endpoint::Endpoint;
 use webrouter_telemetry::logging::LoggingError;
 
 use crate::config::{Colour, Config, ConfigError, Environment};
@@ -61,6 +65,27 @@ enum Command {
         /// Only this app.
         #[arg(long)]
         app: Option<String>,
+    },
+    /// List the endpoints of a running instance: how each is, since when, and the evidence.
+    Endpoints {
+        #[command(flatten)]
+        instance: Instance,
+        #[command(flatten)]
+        which: endpoints::Which,
+    },
+    /// Keep new requests from an endpoint, so that it can be stopped without a lost one.
+    Drain {
+        /// The endpoint, as `endpoints` lists it.
+        #[arg(value_name = "IP:PORT", value_parser = Endpoint::parse)]
+        endpoint: Endpoint,
+        /// Wait until its last request has ended, for so long at most: exit code 1 if some are left then.
+        #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "undo")]
+        wait: Option<Duration>,
+        /// Give it requests again.
+        #[arg(long)]
+        undo: bool,
+        #[command(flatten)]
+        instance: Instance,
     },
     /// Tell where a request goes: which rule wins, which lost and why, what is sent to whom.
     Explain {
@@ -152,6 +177,9 @@ fn carry_out(command: Command) -> anyhow::Result<Verdict> {
             block_on(check::check(&config, live, json))
         }
         Command::Routes { instance, host, app } => block_on(routes::routes(&instance, host, app)),
+        Command::Endpoints { instance, which } => block_on(endpoints::endpoints(&instance, &which)),
+        Command::Drain { endpoint, undo: true, instance, .. } => block_on(drain::undo(&instance, endpoint)),
+        Command::Drain { endpoint, wait, instance, .. } => block_on(drain::drain(&instance, endpoint, wait)),
         Command::Explain { url, method, instance } => block_on(explain::explain(&instance, &url, &method)),
         Command::Status(instance) => block_on(status::status(&instance)),
         Command::Hold { decision, id, instance } => block_on(hold::hold(&instance, decision, id)),
@@ -167,6 +195,11 @@ fn carry_out(command: Command) -> anyhow::Result<Verdict> {
             print(&page)
         }
     }
+}
+
+/// A length of time on the command line.
+fn time(text: &str) -> Result<Duration, String> {
+    duration::parse(text).ok_or_else(|| "write a number with its unit, such as 30s or 5m".to_owned())
 }
 
 impl ConfigFile {

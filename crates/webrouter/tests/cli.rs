@@ -1,10 +1,11 @@
 //! The command line as a user meets it: texts, exit codes, nothing started on a mistake.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use webrouter_testkit::Router;
+use webrouter_testkit::{Asked, Client, HttpOrigin, Router, eventually};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_webrouter");
 
@@ -37,7 +38,21 @@ fn check_golden(name: &str, actual: &str) {
 
 #[test]
 fn the_help_of_every_command() {
-    let commands = ["", "run", "demo", "check", "routes", "explain", "status", "hold", "lainlet", "completions", "man"];
+    let commands = [
+        "",
+        "run",
+        "demo",
+        "check",
+        "routes",
+        "endpoints",
+        "drain",
+        "explain",
+        "status",
+        "hold",
+        "lainlet",
+        "completions",
+        "man",
+    ];
     let mut all = String::new();
     for command in commands {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
@@ -59,7 +74,19 @@ fn completions_and_the_manual_page_are_written() {
 
 #[test]
 fn wrong_use_is_exit_code_2() {
-    for arguments in [&["rnu"][..], &["hold", "maybe"], &["explain"], &["lainlet"], &["run", "--config"]] {
+    for arguments in [
+        &["rnu"][..],
+        &["hold", "maybe"],
+        &["explain"],
+        &["lainlet"],
+        &["run", "--config"],
+        &["drain"],
+        &["drain", "192.0.2.1"],
+        &["drain", "192.0.2.1:0"],
+        &["drain", "192.0.2.1:80", "--wait", "30"],
+        &["drain", "192.0.2.1:80", "--wait", "30s", "--undo"],
+        &["endpoints", "--state", "asleep"],
+    ] {
         assert_eq!(output(webrouter(arguments)).status.code(), Some(2), "{arguments:?}");
     }
 }
@@ -144,7 +171,14 @@ fn a_taken_port_is_named() {
 #[test]
 fn without_an_instance_a_client_command_says_so() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
-    for command in [&["status"][..], &["routes"], &["explain", "http://x/"], &["hold", "accept"]] {
+    for command in [
+        &["status"][..],
+        &["routes"],
+        &["explain", "http://x/"],
+        &["hold", "accept"],
+        &["endpoints"],
+        &["drain", "[::1]:80"],
+    ] {
         let admin = free.to_string();
         let output = output(webrouter(&[command, &["--admin", &admin]].concat()));
         let report = text(&output.stderr);
@@ -214,12 +248,97 @@ fn client_commands_tell_people_and_programs() {
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(out.contains("demo.web.web") && out.contains("GET /x HTTP/1.1"), "{out}");
     assert_eq!(ask(&["explain", "http://nobody.test/"]).0, Some(1));
+    assert!(out.contains("127.0.0.1:1 up"), "{out}");
+    let (code, out, err) = ask(&["endpoints"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("127.0.0.1:1") && out.contains("demo__upstream__web") && out.contains("1 endpoints"), "{out}");
+    let (code, out, err) = ask(&["endpoints", "--app", "other"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("no endpoints"), "{out}");
     let (code, _, err) = ask(&["hold", "accept"]);
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("nothing is held"), "{err}");
-    for command in [&["status"][..], &["routes"], &["explain", "http://demo.lain.local/"]] {
+    for command in [&["status"][..], &["routes"], &["endpoints"], &["explain", "http://demo.lain.local/"]] {
         let (_, out, _) = ask(&[command, &["--json"]].concat());
         let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
         assert!(json["generation"].is_u64(), "{out}");
     }
 }
+
+/// `webrouter` against the instance: its exit code, and what it says.
+fn told(router: &Router, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = output(webrouter(&[arguments, &["--admin", &router.admin().to_string()]].concat()));
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[track_caller]
+fn check_told(router: &Router, arguments: &[&str], code: i32, parts: &[&str]) {
+    let (actual, text) = told(router, arguments);
+    assert_eq!(actual, Some(code), "{arguments:?}: {text}");
+    for part in parts {
+        assert!(text.contains(part), "{arguments:?}: {part:?} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn drain_counts_down_and_can_be_taken_back() {
+    let (origin, other) = (HttpOrigin::start("one"), HttpOrigin::start("two"));
+    let apps =
+        |endpoints: &str| format!("[apps.\"demo.web.web\"]\nmountpoint = [\"demo.test\"]\nendpoints = [{endpoints}]\n");
+    let (address, second) = (origin.addr().to_string(), other.addr().to_string());
+    let router = Router::builder(BINARY).apps(&apps(&format!("\"{address}\""))).start();
+    router.wait_ready();
+    let mut client = Client::connect(router.http());
+    client.send(b"GET /hold HTTP/1.1\r\nHost: demo.test\r\n\r\n");
+    eventually(SOON, "the request is there", || origin.holding() == 1);
+
+    check_told(&router, &["drain", &address], 0, &["1 requests in flight", "NOBODY ELSE serves demo__upstream__web"]);
+    check_told(&router, &["drain", &address, "--wait", "200ms"], 1, &["1 requests in flight", "the time is up"]);
+    check_told(&router, &["drain", &address, "--wait", "0s"], 1, &["the time is up"]);
+    check_told(&router, &["endpoints", "--state", "draining"], 0, &[&address, "draining", "1 endpoints"]);
+    check_told(&router, &["status"], 0, &["endpoints 1 draining", &format!("draining  {address}")]);
+    check_told(&router, &["explain", "http://demo.test/"], 1, &["is being drained", &format!("{address} draining")]);
+
+    // It leaves the table, as its platform stops it, while somebody waits for it.
+    let admin = router.admin().to_string();
+    let mut waiting = webrouter(&["drain", &address, "--wait", "60s", "--admin", &admin]);
+    let mut waiting = waiting.stdout(std::process::Stdio::piped()).spawn().expect("the binary runs");
+    let mut said = BufReader::new(waiting.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    assert!(said.any(|line| line == "1 requests in flight"), "it says how many there are");
+    router.edit_apps(&apps(&format!("\"{second}\"")));
+    eventually(SOON, "it leaves", || told(&router, &["endpoints", "--state", "leaving"]).1.contains(&address));
+    check_told(&router, &["drain", &address, "--undo"], 1, &["no upstream holds", &address]);
+    origin.release();
+    assert_eq!(client.response(Asked::Content, SOON).map(|response| response.text()), Ok("one".to_owned()));
+    assert_eq!(said.collect::<Vec<_>>(), ["0 requests in flight", "it can be stopped"]);
+    assert_eq!(waiting.wait().expect("it ends").code(), Some(0));
+
+    let (code, json) = told(&router, &["drain", &second, "--wait", "1s", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, &json["in_flight"], &json["draining"]), (Some(0), &0.into(), &true.into()), "{json}");
+    check_told(&router, &["drain", &second, "--wait", "30s"], 0, &["0 requests in flight", "it can be stopped"]);
+    check_told(&router, &["drain", &second, "--undo"], 0, &["gets requests"]);
+    check_told(&router, &["endpoints"], 0, &["up"]);
+}
+
+#[test]
+fn sick_endpoints_are_told_with_the_evidence() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    let checks = "healthcheck = \"/health\"\nhealth_interval = \"50ms\"\nhealth_fall = 1\n";
+    let apps = format!("[apps.\"sick.web.web\"]\nmountpoint = [\"sick.test\"]\nendpoints = [\"{nobody}\"]\n{checks}");
+    let router = Router::builder(BINARY).apps(&apps).start();
+    router.wait_ready();
+    let address = nobody.to_string();
+    eventually(SOON, "it is down", || told(&router, &["endpoints", "--state", "down"]).1.contains(&address));
+    let all_are_tried = "every endpoint is sick, so all are tried";
+    check_told(&router, &["endpoints"], 0, &["connection refused", all_are_tried, "sick__upstream__web"]);
+    check_told(&router, &["status"], 1, &["endpoints 1 down", "FAIL-OPEN", "sick__upstream__web"]);
+    check_told(&router, &["explain", "http://sick.test/"], 0, &["down; probe", "connection refused", all_are_tried]);
+    let (_, page) = router.admin_get("/");
+    assert!(page.contains("fail-open") && page.contains("connection refused"), "{page}");
+    let (_, metrics) = router.admin_get("/metrics");
+    let row = "webrouter_fail_open{upstream=\"sick__upstream__web\"} 1";
+    assert!(metrics.lines().any(|line| line == row), "{metrics}");
+}
+
+const SOON: std::time::Duration = std::time::Duration::from_secs(10);

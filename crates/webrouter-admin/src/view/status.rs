@@ -4,11 +4,13 @@ use webrouter_admin_api::{AccessLogStatus, ErrorReport, Hold, Source, SourceKind
 use webrouter_discovery::status as discovery;
 use webrouter_telemetry::access_log::{AccessLog, LossReason};
 
+use super::endpoints::word;
 use super::{age, time};
 use crate::state::AdminState;
 
 pub(crate) fn status(state: &AdminState) -> Status {
     let (snapshot, status) = (state.discovery.table(), state.discovery.status());
+    let fleet = state.fleet.summary(&snapshot);
     let not_ready_because = state.not_ready_because(&status);
     let saved_at = match status.table_from {
         discovery::TableFrom::Source => None,
@@ -29,6 +31,10 @@ pub(crate) fn status(state: &AdminState) -> Status {
         routes: snapshot.route_count(),
         procs: snapshot.proc_count(),
         endpoints: snapshot.endpoint_count(),
+        endpoints_by_state: fleet.by_state.into_iter().map(|(state, count)| (word(state), count)).collect(),
+        fail_open: fleet.fail_open,
+        breakers_open: fleet.breakers_open,
+        draining: fleet.draining.iter().map(ToString::to_string).collect(),
         rejections: snapshot.rejection_count(),
         sources: status.sources.iter().map(source).collect(),
         hold: status.hold.map(hold),

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use webrouter_routing::endpoint::Endpoint;
-use webrouter_routing::route::Upstream;
+use webrouter_routing::route::{Upstream, UpstreamId};
 use webrouter_routing::snapshot::Snapshot;
 
 pub use super::breaker::BreakerState;
@@ -155,6 +155,13 @@ impl State {
 }
 
 impl Drained {
+    fn add(&mut self, upstream: &str, state: Arc<EndpointState>) {
+        if !self.states.iter().any(|known| Arc::ptr_eq(known, &state)) {
+            self.upstreams.push(upstream.to_owned());
+            self.states.push(state);
+        }
+    }
+
     /// Requests that the endpoint serves now, tunnels included, on behalf of all its upstreams.
     pub fn in_flight(&self) -> u64 {
         self.states.iter().map(|state| u64::from(state.in_flight())).sum()
@@ -164,12 +171,13 @@ impl Drained {
 impl Fleet {
     /// The wanted upstreams of the table with their endpoints, in the table's order.
     pub fn report(&self, snapshot: &Snapshot, wanted: impl Fn(&Upstream) -> bool) -> Vec<UpstreamReport> {
-        let now = Instant::now();
         let upstreams = snapshot.procs().map(|(_, proc)| &proc.upstream);
-        upstreams.filter(|upstream| wanted(upstream)).map(|upstream| self.report_one(upstream, now)).collect()
+        upstreams.filter(|upstream| wanted(upstream)).map(|upstream| self.report_one(upstream)).collect()
     }
 
-    fn report_one(&self, upstream: &Arc<Upstream>, now: Instant) -> UpstreamReport {
+    /// One upstream with its endpoints.
+    pub fn report_one(&self, upstream: &Arc<Upstream>) -> UpstreamReport {
+        let now = Instant::now();
         let shared = self.known(upstream.id);
         let weights = &upstream.policy.weights;
         let endpoints = self.sights(upstream, shared.as_deref()).map(|sight| {
@@ -227,37 +235,53 @@ impl Fleet {
             summary.queued += u64::from(shared.queue.waiting());
         }
         *summary.by_state.entry(State::Leaving).or_default() += self.departed().len();
+        for names in [&mut summary.fail_open, &mut summary.breakers_open] {
+            // Two sources may know a proc by the same name.
+            names.sort_unstable();
+            names.dedup();
+        }
         summary
     }
 
-    /// Tells every upstream that holds an endpoint not to use it, or to use it again; `None` when none holds it. The word
-    /// counts until it is taken back or the endpoint leaves the table.
+    /// Tells every upstream that holds an endpoint not to use it, or to use it again; `None` when none holds it, or held
+    /// it and serves with it still. The word counts until it is taken back or the endpoint leaves the table.
     pub fn drain(&self, snapshot: &Snapshot, endpoint: Endpoint, draining: Draining) -> Option<Drained> {
         let mut drained = Drained::default();
+        let is_it = |state: &Arc<EndpointState>| state.endpoint == endpoint;
         let upstreams = snapshot.procs().map(|(_, proc)| &proc.upstream);
         for upstream in upstreams.filter(|upstream| upstream.endpoints.contains(&endpoint)) {
             let shared = self.upstream(upstream);
-            let is_it = |state: &Arc<EndpointState>| state.endpoint == endpoint;
             let known = shared.endpoints().into_iter().find(is_it);
             let state = known.or_else(|| shared.states(upstream, self).into_iter().find(is_it));
             let Some(state) = state else { continue };
             drained.news |= shared.drain(&state, draining == Draining::On);
-            drained.states.push(state);
-            drained.upstreams.push(upstream.name.clone());
+            drained.add(&upstream.name, state);
             if self.sights(upstream, Some(&shared)).all(|sight| State::of(sight.state()) == State::Draining) {
                 drained.exhausted.push(upstream.name.clone());
             }
         }
-        if drained.states.is_empty() && draining == Draining::Off {
-            return None;
-        }
-        for departed in self.departed().into_iter().filter(|departed| departed.state.endpoint == endpoint) {
-            drained.states.push(departed.state);
-            drained.upstreams.push(departed.upstream);
+        if draining == Draining::On {
+            self.drain_gone(endpoint, &mut drained);
         }
         drained.upstreams.sort();
         drained.upstreams.dedup();
         (!drained.states.is_empty()).then_some(drained)
+    }
+
+    /// Finds what is no longer in the table. Who left it a moment ago is not among the departed yet, and a core whose
+    /// table is an old one may use it still.
+    fn drain_gone(&self, endpoint: Endpoint, drained: &mut Drained) {
+        // In this order: who departs meanwhile is met twice, not missed.
+        let ids: Vec<UpstreamId> = locked(&self.upstreams).keys().copied().collect();
+        for shared in ids.into_iter().filter_map(|id| self.known(id)) {
+            for state in shared.endpoints().into_iter().filter(|state| state.endpoint == endpoint) {
+                drained.news |= shared.drain(&state, true);
+                drained.add(&shared.name, state);
+            }
+        }
+        for departed in self.departed().into_iter().filter(|departed| departed.state.endpoint == endpoint) {
+            drained.add(&departed.upstream, departed.state);
+        }
     }
 
     /// The endpoints of an upstream in the table's order, as they are, or as they would be at their first use.

@@ -16,12 +16,25 @@ pub struct TableInForce {
     pub routes: u64,
     /// Its procs.
     pub procs: u64,
-    /// Endpoints of all its upstreams.
-    pub endpoints: u64,
     /// How long its merge and publication took.
     pub last_apply: Duration,
     /// Whether requests should be sent here.
     pub ready: bool,
+}
+
+/// The endpoints' health.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FleetHealth {
+    /// How many endpoints are in each state.
+    pub endpoints: Vec<(&'static str, u64)>,
+    /// Upstreams whose endpoints are all sick.
+    pub fail_open: Vec<String>,
+    /// Upstreams whose circuit breaker is not closed.
+    pub circuit_open: Vec<String>,
+    /// Ejections since the start.
+    pub ejections: u64,
+    /// Requests that wait for an endpoint.
+    pub queued: u64,
 }
 
 /// How a source is.
@@ -55,6 +68,7 @@ pub struct NodeMetrics {
 #[derive(Debug, Default)]
 struct State {
     table: TableInForce,
+    fleet: FleetHealth,
     rejections: BTreeMap<&'static str, u64>,
     sources: BTreeMap<String, SourceHealth>,
     hold: bool,
@@ -77,6 +91,11 @@ impl NodeMetrics {
     /// The table in force changed.
     pub fn set_table(&self, table: TableInForce) {
         self.with(|state| state.table = table);
+    }
+
+    /// The endpoints' health changed.
+    pub fn set_fleet(&self, fleet: FleetHealth) {
+        self.with(|state| state.fleet = fleet);
     }
 
     /// The rejections in force, by kind; a kind that is no longer there becomes 0.
@@ -116,6 +135,10 @@ impl NodeMetrics {
 
     pub(super) fn table(&self) -> TableInForce {
         self.with(|state| state.table)
+    }
+
+    pub(super) fn fleet(&self) -> FleetHealth {
+        self.with(|state| state.fleet.clone())
     }
 
     pub(super) fn rejections(&self) -> BTreeMap<&'static str, u64> {

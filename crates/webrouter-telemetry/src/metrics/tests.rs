@@ -65,7 +65,14 @@ fn the_node_tells_its_state() {
     let metrics = Metrics::new();
     let node = metrics.node();
     let last_apply = Duration::from_millis(3);
-    node.set_table(TableInForce { generation: 4, routes: 3, procs: 2, endpoints: 5, last_apply, ready: true });
+    node.set_table(TableInForce { generation: 4, routes: 3, procs: 2, last_apply, ready: true });
+    node.set_fleet(FleetHealth {
+        endpoints: vec![("up", 4), ("down", 1)],
+        fail_open: vec!["sick__upstream__web".to_owned()],
+        circuit_open: vec!["broken__upstream__web".to_owned()],
+        ejections: 7,
+        queued: 2,
+    });
     node.set_rejections([("owned", 2), ("bad_name", 1)]);
     node.set_rejections([("owned", 1)]);
     node.set_hold(true);
@@ -75,7 +82,12 @@ fn the_node_tells_its_state() {
     let page = metrics.render();
     let check = |name: &str, expected: &str| assert_eq!(row(&page, name), Some(expected), "{name} in\n{page}");
     check("webrouter_generation", "4");
-    check("webrouter_endpoints", "5");
+    check("webrouter_endpoints{state=\"up\"}", "4");
+    check("webrouter_endpoints{state=\"down\"}", "1");
+    check("webrouter_fail_open{upstream=\"sick__upstream__web\"}", "1");
+    check("webrouter_circuit_open{upstream=\"broken__upstream__web\"}", "1");
+    check("webrouter_ejections_total", "7");
+    check("webrouter_requests_queue_length", "2");
     check("webrouter_rejections{kind=\"owned\"}", "1");
     check("webrouter_rejections{kind=\"bad_name\"}", "0");
     check("webrouter_hold", "1");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
-use hyper::{Method, Request, Uri, header};
+use hyper::{Method, Request, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
@@ -14,6 +14,15 @@ use webrouter_admin_api::{ApiError, paths};
 
 use super::Instance;
 use crate::app::Listening;
+
+/// The instance was asked, and did not do it.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}; {fix}")]
+pub(super) struct Refused {
+    pub(super) status: StatusCode,
+    error: String,
+    fix: String,
+}
 
 impl Instance {
     /// GET of a JSON document.
@@ -26,6 +35,11 @@ impl Instance {
         self.ask(Method::POST, path, query).await
     }
 
+    /// DELETE: takes an action back.
+    pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.ask(Method::DELETE, path, &[]).await
+    }
+
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, query: &[(&str, &str)]) -> anyhow::Result<T> {
         let address = self.address()?;
         let answer = tokio::time::timeout(PATIENCE, exchange(address, method, path, query)).await;
@@ -36,7 +50,7 @@ impl Instance {
             });
         }
         match serde_json::from_slice::<ApiError>(&body) {
-            Ok(ApiError { error, fix }) => bail!("{error}; {fix}"),
+            Ok(ApiError { error, fix }) => bail!(Refused { status, error, fix }),
             Err(_) => bail!("{address} answers {status} to {path}: is it the admin listener of a webrouter?"),
         }
     }
@@ -61,7 +75,7 @@ async fn exchange(
     method: Method,
     path: &str,
     query: &[(&str, &str)],
-) -> anyhow::Result<(hyper::StatusCode, Bytes)> {
+) -> anyhow::Result<(StatusCode, Bytes)> {
     let stream = TcpStream::connect(address).await.with_context(|| {
         format!(
             "nothing listens at {address}; is webrouter running? start it with `webrouter run`, or name its admin \

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
-use webrouter_admin_api::{Explain, Outcome, PolicyKey, SetBy, StepKind, StepVerdict, paths};
+use webrouter_admin_api::{
+    EndpointView, Explain, Outcome, PolicyKey, RouteHealth, SetBy, StepKind, StepVerdict, paths,
+};
 
-use super::{Instance, Verdict, print, print_json, routes, text};
+use super::{Instance, Verdict, endpoints, print, print_json, routes, text};
 
 pub(super) async fn explain(instance: &Instance, url: &str, method: &str) -> anyhow::Result<Verdict> {
     let explain: Explain = instance.get(paths::EXPLAIN, &[("url", url), ("method", method)]).await?;
@@ -48,6 +50,9 @@ fn describe(explain: &Explain) -> Result<String, std::fmt::Error> {
     if let Some(route) = &explain.route {
         writeln!(out, "\nroute     {} of {} ({})", route.mountpoint, route.entry, route.source)?;
         writeln!(out, "upstream  {}: {}", route.upstream, route.endpoints.join(", "))?;
+        for line in explain.health.iter().flat_map(health) {
+            writeln!(out, "          {line}")?;
+        }
         if !route.flags.is_empty() {
             writeln!(out, "notes     {}", routes::notes(route))?;
         }
@@ -68,6 +73,21 @@ fn describe(explain: &Explain) -> Result<String, std::fmt::Error> {
     Ok(out)
 }
 
+/// How the endpoints are, with the evidence, and what is wrong with the upstream as a whole.
+fn health(health: &RouteHealth) -> Vec<String> {
+    let line = |endpoint: &EndpointView| {
+        let told = [vec![endpoints::word(endpoint.state).to_owned()], endpoints::evidence(endpoint)].concat();
+        format!("{} {}", endpoint.endpoint, told.join("; "))
+    };
+    let mut lines: Vec<String> = health.endpoints.iter().take(SHOWN).map(line).collect();
+    let more = health.endpoints.len().saturating_sub(SHOWN);
+    if more > 0 {
+        lines.push(format!("and {more} more: webrouter endpoints --upstream {}", health.upstream.upstream));
+    }
+    lines.extend(endpoints::alarm(&health.upstream));
+    lines
+}
+
 /// The keys in lines of a terminal's width; who set one is told where somebody did.
 fn policy(keys: &[PolicyKey]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -86,6 +106,7 @@ fn policy(keys: &[PolicyKey]) -> Vec<String> {
 }
 
 const LINE: usize = 100;
+const SHOWN: usize = 20;
 
 #[cfg(test)]
 mod tests {

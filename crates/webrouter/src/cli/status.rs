@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use webrouter_admin_api::{ListenerScope, Rejections, Source, SourceKind, SourceState, Status, TableFrom, paths};
 
-use super::{Instance, Verdict, print, print_json, text};
+use super::{Instance, Verdict, endpoints, print, print_json, text};
 
 pub(super) async fn status(instance: &Instance) -> anyhow::Result<Verdict> {
     let status: Status = instance.get(paths::STATUS, &[]).await?;
@@ -18,7 +18,8 @@ pub(super) async fn status(instance: &Instance) -> anyhow::Result<Verdict> {
         print(describe(&status, rejections.as_ref())?.as_bytes())?;
     }
     let failing = status.sources.iter().any(|source| source.state == SourceState::Failing);
-    let well = status.ready && !failing && status.hold.is_none() && status.store_error.is_none();
+    let served_well = status.fail_open.is_empty() && status.breakers_open.is_empty();
+    let well = status.ready && !failing && status.hold.is_none() && status.store_error.is_none() && served_well;
     Ok(if well { Verdict::Well } else { Verdict::Problem })
 }
 
@@ -39,6 +40,7 @@ fn describe(status: &Status, rejections: Option<&Rejections>) -> Result<String, 
         let age = status.last_good_age_s.map(|age| format!(", {} old", text::span(age))).unwrap_or_default();
         writeln!(out, "          from an earlier run{age}: not every source has been heard")?;
     }
+    describe_endpoints(&mut out, status)?;
     for listener in &status.listeners {
         let scope = match listener.scope {
             ListenerScope::All => "every host",
@@ -89,6 +91,32 @@ fn describe(status: &Status, rejections: Option<&Rejections>) -> Result<String, 
         }
     }
     Ok(out)
+}
+
+fn describe_endpoints(out: &mut String, status: &Status) -> std::fmt::Result {
+    let present = status.endpoints_by_state.iter().filter(|(_, count)| **count > 0);
+    let counts: Vec<String> = present.map(|(state, count)| format!("{count} {}", endpoints::word(*state))).collect();
+    if !counts.is_empty() {
+        writeln!(out, "endpoints {}", counts.join(", "))?;
+    }
+    if !status.fail_open.is_empty() {
+        writeln!(out, "FAIL-OPEN every endpoint is sick, so all are tried: {}", some_of(&status.fail_open))?;
+    }
+    if !status.breakers_open.is_empty() {
+        writeln!(out, "BREAKER   open: {}", some_of(&status.breakers_open))?;
+    }
+    if !status.draining.is_empty() {
+        writeln!(out, "draining  {}", some_of(&status.draining))?;
+    }
+    Ok(())
+}
+
+fn some_of(names: &[String]) -> String {
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 fn describe_source(out: &mut String, source: &Source) -> std::fmt::Result {
