@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::acceptor::locked;
 use crate::client::{Asked, Client};
+use crate::eventually::until;
 use crate::faulty_origin::LOAD_ID;
 
 /// What to ask, how often.
@@ -97,9 +98,8 @@ impl OpenLoad {
 
     /// Waits until this many requests were begun; the rate says when that is.
     pub fn wait_begun(&self, requests: u64) {
-        while self.begun() < requests.min(self.shared.plan.requests) {
-            thread::sleep(Duration::from_millis(2));
-        }
+        let goal = requests.min(self.shared.plan.requests);
+        while until(PATIENCE, || (self.begun() >= goal).then_some(())).is_none() {}
     }
 
     /// Waits until all have ended; each one's outcome, in the order in which they were due.
