@@ -33,7 +33,7 @@ pub struct EndpointView {
     pub source: Option<String>,
     /// What it is good for.
     pub state: EndpointState,
-    /// Since when; absent while nobody has asked it.
+    /// Since when; absent while nobody has asked it, and when it has left the table.
     pub since: Option<String>,
     /// For how many seconds.
     pub since_s: Option<f64>,

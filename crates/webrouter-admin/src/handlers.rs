@@ -8,8 +8,8 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use http::{Method, StatusCode, Uri, header};
-use serde::Deserialize;
-use webrouter_admin_api::{ApiError, Endpoints, HoldAction, HoldResolved, Rejections, SnapshotView, Status, paths};
+use serde::{Deserialize, Serialize};
+use webrouter_admin_api::{ApiError, HoldAction, HoldResolved, paths};
 use webrouter_discovery::status::{HoldDecision, HoldError};
 use webrouter_telemetry::metrics;
 
@@ -50,8 +50,8 @@ async fn readyz(State(state): State<AdminState>) -> Response {
     }
 }
 
-async fn status(State(state): State<AdminState>) -> Result<Json<Status>, Failure> {
-    off_runtime(move || view::status::status(&state)).await
+async fn status(State(state): State<AdminState>) -> Result<Response, Failure> {
+    told(move || view::status::status(&state)).await
 }
 
 async fn routes(
@@ -59,24 +59,23 @@ async fn routes(
     filter: Result<Query<routes::Filter>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(filter) = filter.map_err(unreadable)?;
-    let page = off_runtime(move || view::routes::routes(&state.discovery.table(), &state.listeners, &filter)).await?;
-    Ok(page.into_response())
+    told(move || view::routes::routes(&state.discovery.table(), &state.listeners, &filter)).await
 }
 
 async fn endpoints(
     State(state): State<AdminState>,
     filter: Result<Query<endpoints::Filter>, QueryRejection>,
-) -> Result<Json<Endpoints>, Failure> {
+) -> Result<Response, Failure> {
     let Query(filter) = filter.map_err(unreadable)?;
-    off_runtime(move || view::endpoints::endpoints(&state.discovery.table(), &state.fleet, &filter)).await
+    told(move || view::endpoints::endpoints(&state.discovery.table(), &state.fleet, &filter)).await
 }
 
-async fn snapshot(State(state): State<AdminState>) -> Result<Json<SnapshotView>, Failure> {
-    off_runtime(move || view::snapshot::snapshot(&state.discovery.table())).await
+async fn snapshot(State(state): State<AdminState>) -> Result<Response, Failure> {
+    told(move || view::snapshot::snapshot(&state.discovery.table())).await
 }
 
-async fn rejections(State(state): State<AdminState>) -> Result<Json<Rejections>, Failure> {
-    off_runtime(move || view::rejections::rejections(&state.discovery.table())).await
+async fn rejections(State(state): State<AdminState>) -> Result<Response, Failure> {
+    told(move || view::rejections::rejections(&state.discovery.table())).await
 }
 
 async fn explain(
@@ -90,8 +89,7 @@ async fn explain(
         explain::health::tell(&mut explained, &snapshot, &state.fleet);
         Ok(explained)
     });
-    let Json(explained) = explained.await?;
-    let explained = explained.map_err(|error| Failure(StatusCode::BAD_REQUEST, error))?;
+    let explained = explained.await?.map_err(|error| Failure(StatusCode::BAD_REQUEST, error))?;
     Ok(Json(explained).into_response())
 }
 
@@ -100,7 +98,7 @@ async fn metrics_page(State(state): State<AdminState>) -> Result<Response, Failu
         gauges::set(&state);
         state.metrics.render()
     };
-    let page = tokio::task::spawn_blocking(render).await.map_err(broken)?;
+    let page = off_runtime(render).await?;
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page).into_response())
 }
 
@@ -109,7 +107,7 @@ async fn page(State(state): State<AdminState>) -> Result<Html<String>, Failure> 
         let unwell = view::endpoints::unwell(&state.discovery.table(), &state.fleet);
         page::render(&view::status::status(&state), &unwell)
     };
-    tokio::task::spawn_blocking(render).await.map(Html).map_err(broken)
+    off_runtime(render).await.map(Html)
 }
 
 /// Which hold is meant; all when absent.
@@ -178,9 +176,14 @@ fn unreadable(rejection: QueryRejection) -> Failure {
     Failure(StatusCode::BAD_REQUEST, ApiError { error: rejection.body_text(), fix })
 }
 
-/// Makes a view on a thread for blocking work: at 100,000 apps it takes long enough to be in somebody's way.
-async fn off_runtime<T: Send + 'static>(make: impl FnOnce() -> T + Send + 'static) -> Result<Json<T>, Failure> {
-    tokio::task::spawn_blocking(make).await.map(Json).map_err(broken)
+/// A view as JSON.
+async fn told<T: Serialize>(make: impl FnOnce() -> T + Send + 'static) -> Result<Response, Failure> {
+    off_runtime(move || Json(make()).into_response()).await
+}
+
+/// Works on a thread for blocking work: at 100,000 apps it takes long enough to be in somebody's way.
+async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(broken)
 }
 
 fn broken(error: tokio::task::JoinError) -> Failure {

@@ -13,7 +13,7 @@ use webrouter_proxy::fleet::report::{self, Draining};
 use webrouter_routing::duration;
 use webrouter_routing::endpoint::Endpoint;
 
-use super::{Failure, broken, unreadable};
+use super::{Failure, off_runtime, unreadable};
 use crate::state::AdminState;
 
 /// How long to wait for the last request.
@@ -50,8 +50,8 @@ pub(super) async fn undrain(
 
 async fn tell(state: &AdminState, endpoint: Endpoint, draining: Draining) -> Result<report::Drained, Failure> {
     let (discovery, fleet) = (state.discovery.clone(), state.fleet.clone());
-    let told = tokio::task::spawn_blocking(move || fleet.drain(&discovery.table(), endpoint, draining));
-    let drained = told.await.map_err(broken)?.ok_or_else(|| {
+    let told = off_runtime(move || fleet.drain(&discovery.table(), endpoint, draining));
+    let drained = told.await?.ok_or_else(|| {
         let error = format!("no upstream holds {endpoint}");
         Failure(StatusCode::NOT_FOUND, ApiError { error, fix: format!("GET {} lists the endpoints", paths::ENDPOINTS) })
     })?;

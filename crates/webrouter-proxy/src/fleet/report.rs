@@ -59,7 +59,7 @@ pub struct EndpointReport {
     pub endpoint: Endpoint,
     /// What it is good for.
     pub state: State,
-    /// Since when; `None` where nobody has asked it yet.
+    /// Since when; `None` where nobody has asked it yet, or it has left the table.
     pub since: Option<SystemTime>,
     /// Requests that it serves now, tunnels included.
     pub in_flight: u32,
@@ -200,7 +200,8 @@ impl Fleet {
         let now = Instant::now();
         let report = |departed: Departed| LeavingReport {
             upstream: departed.upstream,
-            endpoint: describe(&departed.state, State::Leaving, 0, now),
+            // What is remembered is since when it was as it was before.
+            endpoint: EndpointReport { since: None, ..describe(&departed.state, State::Leaving, 0, now) },
         };
         self.departed().into_iter().map(report).collect()
     }
