@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use webrouter_testkit::{Asked, Client, HttpOrigin, Router, eventually};
+use webrouter_testkit::{Asked, Client, HttpOrigin, Origin, Router, Step, eventually};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_webrouter");
 
@@ -319,6 +319,29 @@ fn drain_counts_down_and_can_be_taken_back() {
     check_told(&router, &["drain", &second, "--wait", "30s"], 0, &["0 requests in flight", "it can be stopped"]);
     check_told(&router, &["drain", &second, "--undo"], 0, &["gets requests"]);
     check_told(&router, &["endpoints"], 0, &["up"]);
+}
+
+/// The last request ends, and the endpoint leaves, between two questions: an instance cannot be made to do that on time.
+#[test]
+fn who_is_gone_after_a_drain_can_be_stopped() {
+    let answer = |status: &str, body: &str| {
+        let length = body.len();
+        Step::answer(format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes())
+    };
+    let admin = Origin::start(answer("404 Not Found", r#"{"error": "no upstream holds it", "fix": "look"}"#));
+    let address = admin.addr().to_string();
+    let drain = || {
+        let output = output(webrouter(&["drain", "192.0.2.1:80", "--wait", "10s", "--admin", &address]));
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let there =
+        r#"{"endpoint": "192.0.2.1:80", "upstreams": ["a"], "in_flight": 1, "draining": true, "exhausted": []}"#;
+    admin.push(answer("200 OK", there));
+    let (code, text) = drain();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.ends_with("1 requests in flight\n0 requests in flight\nit can be stopped\n"), "{text}");
+    let (code, text) = drain();
+    assert_eq!((code, text.as_str()), (Some(1), "webrouter: no upstream holds it; look\n"), "it was never there");
 }
 
 #[test]
