@@ -1,5 +1,7 @@
 //! The head of an endpoint's answer: interim ones pass through, the final one is kept.
 
+use std::io;
+
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
@@ -81,6 +83,7 @@ impl AnswerHead<'_> {
                 Err(_) => return Err(ProxyError::UpstreamTimeout),
                 Ok(Ok(0)) => return Err(ProxyError::UpstreamClosed),
                 Ok(Ok(_)) => {}
+                Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => return Err(ProxyError::HostSilent),
                 Ok(Err(_)) => return Err(ProxyError::UpstreamReset),
             }
         }

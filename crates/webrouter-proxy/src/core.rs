@@ -125,10 +125,7 @@ impl Core {
         let mut idle = 0;
         self.upstreams.borrow_mut().retain(|id, state| {
             let in_force = table.proc(&state.shared.proc).filter(|proc| proc.upstream.id == *id);
-            if let Some(proc) = in_force {
-                state.view(&proc.upstream, &self.fleet);
-            }
-            idle += state.sweep();
+            idle += in_force.map_or(0, |proc| state.sweep(&proc.upstream, &self.fleet));
             if in_force.is_none() {
                 self.metrics.forget(id.0);
             }

@@ -23,6 +23,8 @@ pub(crate) enum ProxyError {
     NoPath,
     #[error("the app {app} has no endpoint at the moment")]
     NoEndpoint { app: String },
+    #[error("every endpoint of the app {app} is being drained")]
+    Drained { app: String },
     #[error("no endpoint of the app {app} took the connection")]
     Unreachable { app: String, cause: Cause },
     #[error("every endpoint of the app {app} has as many requests as it may have")]
@@ -33,6 +35,8 @@ pub(crate) enum ProxyError {
     UpstreamClosed,
     #[error("the connection to the endpoint broke before it answered")]
     UpstreamReset,
+    #[error("the endpoint's host does not acknowledge what is sent to it")]
+    HostSilent,
     #[error("the endpoint did not begin to answer in time")]
     FirstByteTimeout,
     #[error("the endpoint did not go on in time")]
@@ -130,7 +134,10 @@ impl ProxyError {
             Self::NoPath => (404, Cause::NoPath, Page),
             Self::NoEndpoint { .. } => (503, Cause::NoEndpoint, Page),
             Self::Unreachable { cause: Cause::ConnectTimeout, .. } => (504, Cause::ConnectTimeout, Page),
-            Self::Unreachable { cause, .. } => (502, *cause, Page),
+            // Nothing was sent to anybody: the client may come again, whatever it asked for.
+            Self::Unreachable { cause, .. } => (503, *cause, Page),
+            Self::Drained { .. } => (503, Cause::Draining, Page),
+            Self::HostSilent => (504, Cause::HostSilent, Page),
             Self::UpstreamClosed => (502, Cause::UpstreamClosed, Page),
             Self::UpstreamReset => (502, Cause::UpstreamReset, Page),
             Self::Busy { cause, .. } => (503, *cause, Page),
@@ -158,6 +165,7 @@ impl ProxyError {
             self,
             Self::UpstreamClosed
                 | Self::UpstreamReset
+                | Self::HostSilent
                 | Self::FirstByteTimeout
                 | Self::UpstreamTimeout
                 | Self::UpstreamWriteTimeout
@@ -174,14 +182,15 @@ impl ProxyError {
 
     /// Whether the request can be sent again, if nothing of an answer was seen and its method is idempotent.
     pub(crate) fn may_be_repeated(&self) -> bool {
-        matches!(self, Self::UpstreamClosed | Self::UpstreamReset | Self::FirstByteTimeout | Self::UpstreamWriteTimeout)
+        use ProxyError::{FirstByteTimeout, HostSilent, UpstreamClosed, UpstreamReset, UpstreamWriteTimeout};
+        matches!(self, UpstreamClosed | UpstreamReset | HostSilent | FirstByteTimeout | UpstreamWriteTimeout)
     }
 
     /// When to come again, where that can be said.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::NoEndpoint { .. } => Some(Duration::from_secs(5)),
-            Self::Busy { .. } => Some(Duration::from_secs(1)),
+            Self::NoEndpoint { .. } | Self::Drained { .. } => Some(Duration::from_secs(5)),
+            Self::Busy { .. } | Self::Unreachable { .. } => Some(Duration::from_secs(1)),
             Self::CircuitOpen { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
@@ -194,7 +203,8 @@ impl ProxyError {
             BodyError::ReadTimeout => Self::ClientBodyTimeout,
             BodyError::Malformed(malformed) => BadRequest::Body(*malformed).into(),
             BodyError::OverLimit => BadRequest::BodyTooLarge.into(),
-            BodyError::WriteFailed | BodyError::WriteTimeout => Self::UpstreamReset,
+            BodyError::WriteFailed => Self::UpstreamReset,
+            BodyError::WriteTimeout => Self::UpstreamWriteTimeout,
         }
     }
 

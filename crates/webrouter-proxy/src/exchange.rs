@@ -17,13 +17,13 @@ use crate::connection::Client;
 use crate::core::Core;
 use crate::deadline::at_once;
 use crate::error::{Answer, BadRequest, ProxyError};
+use crate::forward::{self, Forwarded};
 use crate::headers::{Origin, Scheme, TraceId, received_request_id};
 use crate::http1::field::Known;
 use crate::http1::head::{Framing, HeadScanner, RequestHead, ResponseHead};
 use crate::request::{Method, Request};
 use crate::response;
 use crate::upstream::{LoggedRoute, UpstreamState};
-use crate::forward::{self, Forwarded};
 use crate::{policy, upgrade};
 
 /// What becomes of the connection.

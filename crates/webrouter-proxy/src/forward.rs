@@ -19,11 +19,11 @@ use crate::exchange::{Next, Record, Scratch, finish};
 use crate::fleet::upstream::Fault;
 use crate::headers::{Origin, Outgoing, received_request_id};
 use crate::http1::head::Framing;
+use crate::policy;
 use crate::request::Request;
 use crate::upstream::UpstreamState;
 use crate::upstream::connect::{Connector, Freshness};
 use crate::upstream::pool::UpstreamConnection;
-use crate::policy;
 
 /// Forwards a request and its answer.
 pub(crate) async fn run(
@@ -94,7 +94,7 @@ pub(crate) struct Switched {
 /// A request on its way to an answer.
 struct Forwarding<'a> {
     core: &'a Core,
-    state: &'a UpstreamState,
+    state: &'a Rc<UpstreamState>,
     route: &'a Route,
     request: &'a Request,
 }
@@ -139,7 +139,9 @@ impl Forwarding<'_> {
             // An idle connection that its peer closed says nothing about the endpoint.
             let stale = reused && untouched && matches!(error, ProxyError::UpstreamClosed | ProxyError::UpstreamReset);
             if let Some(cause) = error.endpoint_fault().filter(|_| !stale) {
-                state.shared.failed(endpoint, Fault::Broken(cause), &core.fleet);
+                let unreachable = matches!(error, ProxyError::HostSilent);
+                let fault = if unreachable { Fault::Unreachable(cause) } else { Fault::Broken(cause) };
+                state.shared.failed(endpoint, fault, &core.fleet);
             }
             let may_repeat = replayable && untouched && error.may_be_repeated();
             if may_repeat && stale && freshness != Freshness::New {
@@ -151,7 +153,7 @@ impl Forwarding<'_> {
             if !may_repeat || !connector.has_another() {
                 return Err(error);
             }
-            if !state.shared.may_retry(&core.fleet) {
+            if !state.shared.may_retry(endpoint, &core.fleet) {
                 core.metrics.upstream_retries_denied.increment();
                 return Err(error);
             }

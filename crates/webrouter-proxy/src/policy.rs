@@ -51,7 +51,7 @@ impl Drop for Admission {
 
 /// Whether a request that found no endpoint to serve it waits for one. Nothing of it was sent, or taken in.
 pub(crate) fn may_wait(error: &ProxyError, request: &Request, head: &RequestHead, record: &Record) -> bool {
-    matches!(error, ProxyError::NoEndpoint { .. } | ProxyError::Unreachable { .. })
+    matches!(error, ProxyError::NoEndpoint { .. } | ProxyError::Drained { .. } | ProxyError::Unreachable { .. })
         && request.method.is_idempotent()
         // Chunks that are at hand were decoded in their place.
         && head.framing != Framing::Chunked

@@ -42,7 +42,7 @@ impl Upload {
             let mut buffer = Vec::new();
             match body.relay(reader, writer, &mut buffer, patience, &mut Deadline::new()).await {
                 Ok(()) => self.state.set(UploadState::Done),
-                Err(BodyError::WriteFailed | BodyError::WriteTimeout) => self.state.set(UploadState::Refused),
+                Err(BodyError::WriteFailed) => self.state.set(UploadState::Refused),
                 Err(error) => return Err(error),
             }
             if !buffer.is_empty() {

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::task::AbortHandle;
 use webrouter_routing::mountpoint::Mountpoint;
 use webrouter_routing::policy::Policy;
 use webrouter_routing::route::{Route, Upstream};
@@ -16,6 +17,7 @@ use webrouter_telemetry::access_log::{AccessLog, LogFileId};
 use webrouter_telemetry::metrics::UpstreamMetrics;
 
 use crate::fleet::Fleet;
+use crate::fleet::endpoint::Mark;
 use crate::fleet::upstream::SharedUpstream;
 use view::View;
 
@@ -24,6 +26,8 @@ pub(crate) struct UpstreamState {
     pub(crate) shared: Arc<SharedUpstream>,
     pub(crate) metrics: Arc<UpstreamMetrics>,
     view: RefCell<Rc<View>>,
+    /// Gives way to other cores, once there is a connection that may be in theirs.
+    giving_way: RefCell<Option<AbortHandle>>,
     logged: RefCell<Vec<Rc<LoggedRoute>>>,
 }
 
@@ -44,7 +48,13 @@ impl UpstreamState {
         let shared = fleet.upstream(upstream);
         shared.count_by(Arc::clone(&metrics));
         let view = View::new(upstream, &shared, fleet, None, first_turn);
-        Self { shared, metrics, view: RefCell::new(Rc::new(view)), logged: RefCell::default() }
+        Self {
+            shared,
+            metrics,
+            view: RefCell::new(Rc::new(view)),
+            giving_way: RefCell::default(),
+            logged: RefCell::default(),
+        }
     }
 
     /// The endpoints as a snapshot has them.
@@ -56,13 +66,35 @@ impl UpstreamState {
         Rc::clone(&view)
     }
 
+    /// Closes the connections that are only kept whenever another core has no room for one of its own.
+    pub(crate) fn give_way(self: &Rc<Self>) {
+        let mut giving_way = self.giving_way.borrow_mut();
+        if giving_way.is_some() {
+            return;
+        }
+        let (state, shared) = (Rc::downgrade(self), Arc::clone(&self.shared));
+        let task = tokio::task::spawn_local(async move {
+            loop {
+                shared.queue.asked_for_room().await;
+                let Some(state) = state.upgrade() else { return };
+                state.view.borrow().seats.iter().for_each(|seat| seat.give_way());
+            }
+        });
+        *giving_way = Some(task.abort_handle());
+    }
+
     /// The policy in force when the endpoints were last looked at.
     pub(crate) fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.view.borrow().upstream.policy)
     }
 
     /// Closes idle connections that are of no use any more; says how many are left.
-    pub(crate) fn sweep(&self) -> usize {
+    pub(crate) fn sweep(&self, upstream: &Arc<Upstream>, fleet: &Fleet) -> usize {
+        let view = self.view(upstream, fleet);
+        if view.seats.iter().any(|seat| seat.shared.is_marked(Mark::GONE)) {
+            // It left and came back while that was being noted: it has another state now.
+            *self.view.borrow_mut() = Rc::new(View::new(upstream, &self.shared, fleet, Some(&view), view.turn.get()));
+        }
         self.view.borrow().seats.iter().map(|seat| seat.sweep()).sum()
     }
 
@@ -80,6 +112,14 @@ impl UpstreamState {
         let new = Rc::new(LoggedRoute { mountpoint: route.mountpoint.clone(), text, file });
         logged.push(Rc::clone(&new));
         new
+    }
+}
+
+impl Drop for UpstreamState {
+    fn drop(&mut self) {
+        if let Some(task) = self.giving_way.take() {
+            task.abort();
+        }
     }
 }
 

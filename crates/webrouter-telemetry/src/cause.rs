@@ -78,16 +78,20 @@ causes! {
     HttpsOnly = "https_only",
     /// The upstream has no endpoint: 503.
     NoEndpoint = "no_endpoint",
-    /// Every endpoint refused the connection: 502.
+    /// Every endpoint is being drained: 503.
+    Draining = "draining",
+    /// Every endpoint refused the connection: 503.
     ConnectRefused = "connect_refused",
     /// No endpoint accepted the connection in time: 504.
     ConnectTimeout = "connect_timeout",
-    /// No connection for another reason, for example no route to the endpoint: 502.
+    /// No connection for another reason, for example no route to the endpoint: 503.
     ConnectFailed = "connect_failed",
     /// The endpoint closed the connection before answering: 502.
     UpstreamClosed = "upstream_closed",
     /// The endpoint reset the connection before answering: 502.
     UpstreamReset = "upstream_reset",
+    /// The endpoint's host does not acknowledge what is sent to it: 504.
+    HostSilent = "host_silent",
     /// The endpoint did not begin to answer in time: 504.
     FirstByteTimeout = "first_byte_timeout",
     /// The endpoint began to answer and did not go on in time: 504, or the answer is cut.

@@ -14,6 +14,13 @@ pub struct Retries {
     pub floor: f64,
 }
 
+impl Retries {
+    /// 0 where nothing is tried again.
+    pub(crate) fn most(self) -> f64 {
+        self.share.max(self.floor)
+    }
+}
+
 impl Default for Retries {
     fn default() -> Self {
         Self { share: 0.2, floor: 3.0 }

@@ -54,8 +54,6 @@ impl Mark {
     pub(crate) const DRAINING: Self = Self(8);
     pub(crate) const GONE: Self = Self(16);
     pub(crate) const WARMING: Self = Self(32);
-    /// A core had no room for another connection.
-    pub(crate) const WANTED: Self = Self(64);
 
     fn is_in(self, marks: u8) -> bool {
         marks & self.0 != 0
@@ -76,7 +74,7 @@ impl EndpointState {
 
     pub(crate) fn standing(&self) -> Standing {
         let marks = self.marks.load(Ordering::Relaxed);
-        if marks & !(Mark::WARMING.0 | Mark::WANTED.0) == 0 {
+        if marks & !Mark::WARMING.0 == 0 {
             Standing::Ready
         } else if Mark::DRAINING.is_in(marks) {
             Standing::Leaving

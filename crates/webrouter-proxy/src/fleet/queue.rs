@@ -10,6 +10,8 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) struct Queue {
     waiting: AtomicU32,
     room: Notify,
+    /// Cores that keep connections shall close them.
+    asked: Notify,
 }
 
 /// Why a request did not get room.
@@ -21,6 +23,7 @@ pub(crate) enum NoRoom {
 }
 
 /// A place in the queue; given back when dropped.
+#[derive(Debug)]
 pub(crate) struct Place<'a>(&'a Queue);
 
 impl Queue {
@@ -36,6 +39,16 @@ impl Queue {
     /// How many wait.
     pub(crate) fn waiting(&self) -> u32 {
         self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Asks every core to give way with the connections that it only keeps.
+    pub(crate) fn ask_for_room(&self) {
+        self.asked.notify_waiters();
+    }
+
+    /// Waits until it is asked for room.
+    pub(crate) async fn asked_for_room(&self) {
+        self.asked.notified().await;
     }
 
     /// Somebody left: the first in the queue may try.
@@ -79,7 +92,7 @@ mod tests {
     async fn as_many_wait_as_there_are_places_and_not_for_ever() {
         let queue = Queue::default();
         let soon = Instant::now() + Duration::from_secs(1);
-        let first = queue.enter(1).ok().expect("a place");
+        let first = queue.enter(1).expect("a place");
         assert_eq!(queue.enter(1).err(), Some(NoRoom::QueueFull));
         assert_eq!(first.wait(soon, || None::<()>).await, Err(NoRoom::TimedOut));
         drop(first);
@@ -92,7 +105,7 @@ mod tests {
         let free = Cell::new(0);
         let take = || (free.get() > 0).then(|| free.set(free.get() - 1));
         let late = Instant::now() + Duration::from_secs(60);
-        let waiter = async || queue.enter(9).ok().expect("a place").wait(late, take).await;
+        let waiter = async || queue.enter(9).expect("a place").wait(late, take).await;
         let leaver = async {
             for _ in 0..3 {
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -35,9 +35,11 @@ impl View {
         mut acquire: impl FnMut(&Rc<Seat>) -> Option<T>,
     ) -> Result<T, Refusal> {
         let in_turn = self.upstream.policy.balance == Balance::RoundRobin && self.weights.is_empty();
+        // Taken once: whoever's turn it is keeps it when more has to be considered.
+        let turn = self.turn.replace(self.turn.get().wrapping_add(1));
         if in_turn
             && ask.tried.is_empty()
-            && let Some(seat) = self.seats.get(self.next_turn(self.seats.len()))
+            && let Some(seat) = self.seats.get(turn.checked_rem(self.seats.len()).unwrap_or(0))
             && seat.shared.is_unmarked()
             && let Some(acquired) = acquire(seat)
         {
@@ -50,7 +52,7 @@ impl View {
             let places = (0..).zip(&self.seats).filter(|(_, seat)| is_meant(seat)).map(|(place, _)| place);
             let mut candidates: Vec<usize> = places.collect();
             while !candidates.is_empty() {
-                let nth = self.choose_of(&candidates, ask).min(candidates.len() - 1);
+                let nth = self.choose_of(&candidates, turn, ask).min(candidates.len() - 1);
                 if let Some(seat) = self.seats.get(candidates.remove(nth)) {
                     match acquire(seat) {
                         Some(acquired) => return Ok(acquired),
@@ -67,26 +69,28 @@ impl View {
     }
 
     /// Which of the candidates, by the upstream's way of balancing.
-    fn choose_of(&self, candidates: &[usize], ask: &Ask<'_>) -> usize {
+    fn choose_of(&self, candidates: &[usize], turn: usize, ask: &Ask<'_>) -> usize {
         match &self.upstream.policy.balance {
             _ if candidates.len() == 1 => 0,
-            Balance::RoundRobin if self.weights.is_empty() => self.in_turn(candidates, ask),
+            Balance::RoundRobin if self.weights.is_empty() => self.in_turn(candidates, turn, ask),
             _ => self.by_weight(candidates),
         }
     }
 
     /// Whoever's turn it is; one that is warming up may be passed over.
-    fn in_turn(&self, candidates: &[usize], ask: &Ask<'_>) -> usize {
+    fn in_turn(&self, candidates: &[usize], turn: usize, ask: &Ask<'_>) -> usize {
         let now = Instant::now();
-        let start = self.next_turn(candidates.len());
-        let order = (start..candidates.len()).chain(0..start);
-        for nth in order {
+        let accepts = |nth: usize| {
             let warmth = candidates.get(nth).map_or(1.0, |place| self.warmth(*place, now));
-            if warmth >= 1.0 || ask.random.borrow_mut().f32() < warmth {
-                return nth;
-            }
+            warmth >= 1.0 || ask.random.borrow_mut().f32() < warmth
+        };
+        let whose = turn.checked_rem(candidates.len()).unwrap_or(0);
+        if accepts(whose) {
+            return whose;
         }
-        start
+        // Not the next in turn: it would get all that the cold one does not.
+        let start = ask.random.borrow_mut().usize(..candidates.len().max(1));
+        (start..candidates.len()).chain(0..start).find(|nth| accepts(*nth)).unwrap_or(whose)
     }
 
     /// Smooth weighted round robin: each gains its weight, the richest is chosen and pays what all gained.
@@ -112,11 +116,5 @@ impl View {
 
     fn warmth(&self, place: usize, now: Instant) -> f32 {
         self.seats.get(place).map_or(1.0, |seat| seat.shared.warmth(now))
-    }
-
-    fn next_turn(&self, of: usize) -> usize {
-        let turn = self.turn.get();
-        self.turn.set(turn.wrapping_add(1));
-        turn.checked_rem(of).unwrap_or(0)
     }
 }

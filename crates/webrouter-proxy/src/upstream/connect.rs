@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use webrouter_routing::endpoint::Endpoint;
@@ -45,7 +46,7 @@ impl Freshness {
 /// One request's way through the endpoints of its upstream.
 pub(crate) struct Connector<'a> {
     pub(crate) core: &'a Core,
-    pub(crate) state: &'a UpstreamState,
+    pub(crate) state: &'a Rc<UpstreamState>,
     pub(crate) view: Rc<View>,
     /// The endpoints that failed it.
     pub(crate) tried: Vec<Endpoint>,
@@ -119,6 +120,9 @@ impl Connector<'_> {
                 None => {}
                 Some((Racer { flight, open, .. }, Ok(stream))) => {
                     self.core.metrics.upstream_connects.increment();
+                    if self.view.upstream.policy.max_connections.is_some() {
+                        self.state.give_way();
+                    }
                     self.note_losers(&racers);
                     let winner = flight.0.shared.endpoint;
                     self.tried.retain(|tried| *tried != winner);
@@ -184,7 +188,8 @@ impl Connector<'_> {
     fn unreachable(&self, failure: Option<Cause>) -> ProxyError {
         match failure {
             Some(cause) => ProxyError::Unreachable { app: self.app(), cause },
-            None => ProxyError::NoEndpoint { app: self.app() },
+            None if self.view.seats.is_empty() => ProxyError::NoEndpoint { app: self.app() },
+            None => ProxyError::Drained { app: self.app() },
         }
     }
 
@@ -226,6 +231,8 @@ async fn open_to(endpoint: Endpoint, patience: Duration) -> Result<TcpStream, Ca
         Ok(Ok(stream)) => stream,
     };
     stream.set_nodelay(true).map_err(|_| Cause::ConnectFailed)?;
+    // A host that falls silent later is noticed in the same time (RFC 5482): what is sent to it is not acknowledged.
+    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(patience));
     Ok(stream)
 }
 

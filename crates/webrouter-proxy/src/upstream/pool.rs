@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use webrouter_telemetry::metrics::CoreMetrics;
 
 use super::view::Seat;
-use crate::fleet::endpoint::{EndpointState, Mark};
+use crate::fleet::endpoint::EndpointState;
 use crate::fleet::upstream::SharedUpstream;
 
 /// A connection that serves a request.
@@ -37,6 +37,8 @@ pub(crate) struct Open {
     // Not the seat: idle connections are in it, and a circle would never be freed.
     shared: Arc<EndpointState>,
     upstream: Arc<SharedUpstream>,
+    /// Whether there may be no more than so many.
+    limited: bool,
 }
 
 /// A connection that waits for its next request.
@@ -68,12 +70,12 @@ impl Open {
     pub(super) fn begin(seat: &Rc<Seat>, limit: Option<NonZeroU32>, metrics: &Arc<CoreMetrics>) -> Option<Self> {
         if !seat.shared.try_connect(or_any(limit)) {
             // An idle connection of another core may be in the way.
-            seat.shared.mark(Mark::WANTED);
+            seat.upstream.queue.ask_for_room();
             return None;
         }
         metrics.upstream_open.increment();
         let (shared, upstream) = (Arc::clone(&seat.shared), Arc::clone(&seat.upstream));
-        Some(Self { metrics: Arc::clone(metrics), shared, upstream })
+        Some(Self { metrics: Arc::clone(metrics), shared, upstream, limited: limit.is_some() })
     }
 }
 
@@ -92,7 +94,8 @@ impl UpstreamConnection {
     pub(crate) fn keep(self, kept_for: Option<Duration>) {
         let Self { stream, flight, open, .. } = self;
         let seat = Rc::clone(&flight.0);
-        if seat.shared.unmark(Mark::WANTED) {
+        if open.limited && seat.upstream.queue.waiting() > 0 {
+            // Whoever waits may be on another core, which cannot use this one.
             return;
         }
         let kept_for = kept_for.map_or(MAX_IDLE, |told| told.saturating_sub(MARGIN).min(MAX_IDLE));
@@ -116,15 +119,19 @@ impl Seat {
         None
     }
 
-    /// Closes what is too old, was closed by its peer, is in another core's way, or leads to an endpoint that leaves;
-    /// says how many are left.
+    /// Closes what is too old, was closed by its peer, or leads to an endpoint that leaves; says how many are left.
     pub(super) fn sweep(&self) -> usize {
-        let mut idle = self.idle.borrow_mut();
-        if self.shared.is_leaving() || self.shared.unmark(Mark::WANTED) {
-            idle.clear();
+        if self.shared.is_leaving() {
+            self.give_way();
         }
+        let mut idle = self.idle.borrow_mut();
         idle.retain(|connection| connection.since.elapsed() < connection.kept_for && connection.is_quiet());
         idle.len()
+    }
+
+    /// Closes what is kept.
+    pub(super) fn give_way(&self) {
+        drop(self.idle.take());
     }
 }
 
