@@ -87,10 +87,9 @@ async fn explain(
         let snapshot = state.discovery.table();
         let mut explained = explain::explain(&snapshot, &state.listeners, state.unknown_host, &question)?;
         explain::health::tell(&mut explained, &snapshot, &state.fleet);
-        Ok(explained)
+        Ok(Json(explained).into_response())
     });
-    let explained = explained.await?.map_err(|error| Failure(StatusCode::BAD_REQUEST, error))?;
-    Ok(Json(explained).into_response())
+    explained.await?.map_err(|error| Failure(StatusCode::BAD_REQUEST, error))
 }
 
 async fn metrics_page(State(state): State<AdminState>) -> Result<Response, Failure> {
