@@ -139,12 +139,15 @@ impl Down<'_> {
         deadline: &mut Deadline,
     ) -> Result<Tail, ProxyError> {
         let Self { core, timeouts, scratch, record, delivery, head_len } = self;
-        let Scratch { response, response_head, reply, head, .. } = scratch;
+        let Scratch { response, response_head, own_fields, reply, head, .. } = scratch;
         record.status = response_head.status;
         record.keep_alive = delivery.keep_alive;
         reply.clear();
         let version = head.version;
-        headers::write_response(response_head, response, version, delivery, core.date.borrow().as_bytes(), reply);
+        {
+            let date = core.date.borrow();
+            headers::write_response(response_head, response, own_fields, version, delivery, date.as_bytes(), reply);
+        }
         let sink = if delivery.framing == Framing::Chunked { Sink::Chunked } else { Sink::Plain };
         let framing = if delivery.framing == Framing::None { Framing::None } else { response_head.framing };
         let mut body = Body::new(framing, sink, None);

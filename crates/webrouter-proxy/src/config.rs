@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::sticky::StickyKey;
+
 /// Everything the data plane needs besides its table.
 #[derive(Debug, Clone)]
 pub struct ProxyConfig {
@@ -20,6 +22,8 @@ pub struct ProxyConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// What a request for a host that nobody claims gets.
     pub unknown_host: UnknownHost,
+    /// Signs the cookies that lead clients back to their endpoints.
+    pub sticky_key: StickyKey,
 }
 
 /// One listening address.

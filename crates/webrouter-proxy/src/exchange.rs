@@ -50,6 +50,8 @@ pub(crate) struct Scratch {
     /// The endpoint's bytes.
     pub(crate) response: Vec<u8>,
     pub(crate) response_head: ResponseHead,
+    /// Fields that we add to the head of an app's final answer, as they are written.
+    pub(crate) own_fields: Vec<u8>,
     /// To the client.
     pub(crate) reply: Vec<u8>,
 }

@@ -53,7 +53,7 @@ pub(crate) async fn run(
 
     let policy = &route.upstream.policy;
     let admission = policy::admit(policy, &state)?;
-    let forwarding = Forwarding { core, state: &state, route, request };
+    let forwarding = Forwarding { core, state: &state, route, request, origin };
     let answered = match policy.timeouts.request {
         None => forwarding.run(client, scratch, record, &mut body).await,
         Some(limit) => {
@@ -97,6 +97,7 @@ struct Forwarding<'a> {
     state: &'a Rc<UpstreamState>,
     route: &'a Route,
     request: &'a Request,
+    origin: &'a Origin,
 }
 
 impl Forwarding<'_> {
@@ -108,11 +109,13 @@ impl Forwarding<'_> {
         record: &mut Record,
         body: &mut Body,
     ) -> Result<(UpstreamConnection, Ended), ProxyError> {
-        let Self { core, state, route, request } = self;
+        let Self { core, state, route, request, origin } = self;
         let replayable = body.is_done() && request.method.is_idempotent();
         let mut freshness = if replayable { Freshness::Any } else { Freshness::Recent };
         let view = state.view(&route.upstream, &core.fleet);
-        let mut connector = Connector { core, state, view, tried: Vec::new(), attempts: 0 };
+        let head = scratch.inbound.get(..record.head_len).unwrap_or_default();
+        let affinity = view.affinity(&scratch.head, head, origin.client, &core.config.sticky_key);
+        let mut connector = Connector { core, state, view, affinity, tried: Vec::new(), attempts: 0 };
         loop {
             let connection = connector.connect(freshness).await;
             record.attempts = connector.attempts;
@@ -120,6 +123,7 @@ impl Forwarding<'_> {
             let (seat, reused) = (Rc::clone(&connection.flight.0), connection.reused);
             let endpoint = &seat.shared;
             record.endpoint = Some(endpoint.endpoint.address());
+            connector.write_cookie(&seat, origin.scheme, &route.mountpoint, &mut scratch.own_fields);
             let began = Instant::now();
             let attempt = Attempt { core, policy: &route.upstream.policy, request, record, scratch };
             let ended = attempt.run(client, &mut connection, body).await;

@@ -279,10 +279,11 @@ pub(crate) struct Delivery {
     pub(crate) keep_alive: bool,
 }
 
-/// Writes a response head for the client.
+/// Writes a response head for the client; `own_fields` are ours, and written already.
 pub(crate) fn write_response(
     head: &ResponseHead,
     bytes: &[u8],
+    own_fields: &[u8],
     client: Version,
     delivery: Delivery,
     date: &[u8],
@@ -290,6 +291,7 @@ pub(crate) fn write_response(
 ) {
     encode::status_line(out, head.status, head.reason.of_bytes(bytes));
     write_response_fields(head, bytes, out);
+    out.extend_from_slice(own_fields);
     if head.fields.iter().all(|received| received.known != Known::Date) {
         field(out, b"Date", date);
     }

@@ -26,12 +26,13 @@ pub(crate) async fn run(
     record: &mut Record,
 ) -> Result<Next, ProxyError> {
     let Switched { policy, mut connection, head_len } = switched;
-    let Scratch { inbound, response, response_head, reply, .. } = scratch;
+    let Scratch { inbound, response, response_head, own_fields, reply, .. } = scratch;
     record.status = 101;
     record.answered = true;
     reply.clear();
     status_line(reply, 101, b"Switching Protocols");
     headers::write_response_fields(response_head, response, reply);
+    reply.extend_from_slice(own_fields);
     reply.extend_from_slice(b"Connection: upgrade\r\n");
     let protocol = response_head.fields.iter().find(|received| received.known == Known::Upgrade);
     let protocol = protocol.map(|received| received.value.of_bytes(response)).unwrap_or_default();

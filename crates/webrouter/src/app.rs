@@ -4,6 +4,7 @@ mod build;
 mod listening;
 mod open_files;
 mod signals;
+mod sticky;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -70,7 +71,10 @@ impl Instance {
     /// Binds everything or nothing, then serves; the table comes when discovery has one.
     pub(crate) async fn start(config: Config) -> anyhow::Result<Self> {
         let started = SystemTime::now();
-        let proxy_config = build::proxy_config(&config, open_files::raise());
+        let state_directory = config.state.clone();
+        let sticky_key = tokio::task::spawn_blocking(move || sticky::key(&state_directory)).await?;
+        let sticky_key = sticky_key.context("cannot get random bytes from the system for the key of sticky cookies")?;
+        let proxy_config = build::proxy_config(&config, open_files::raise(), sticky_key);
         let listeners = webrouter_proxy::bind(&proxy_config)?;
         let admin_listener = bind_admin(config.admin).await?;
         let listening = Listening::new(&listeners, admin_listener.local_addr()?);

@@ -1,20 +1,27 @@
 //! Which endpoint is asked, and which next when it refuses: the ready ones first, then those that have yet to prove
-//! themselves, then, when all are sick, the sick ones too (fail-open).
+//! themselves, then, when all are sick, the sick ones too (fail-open). Among those of one standing the upstream's way of
+//! balancing decides; each way is a file.
+
+pub(crate) mod affinity;
+mod hash;
+mod least;
+mod turns;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use tokio::time::Instant;
 use webrouter_routing::endpoint::Endpoint;
 use webrouter_routing::policy::Balance;
 
 use super::view::{Seat, View};
 use crate::fleet::endpoint::Standing;
+use affinity::Affinity;
 
 /// What a choice depends on.
 pub(crate) struct Ask<'a> {
     /// Those that failed this request already.
     pub(crate) tried: &'a [Endpoint],
+    pub(crate) affinity: Affinity,
     pub(crate) random: &'a RefCell<fastrand::Rng>,
 }
 
@@ -25,6 +32,17 @@ pub(crate) enum Refusal {
     Full,
     /// There is none that was not tried.
     Nobody,
+}
+
+/// How one of the candidates is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Turns,
+    Weights,
+    LeastRequests,
+    Hash(u64),
+    /// The cookie leads to this candidate.
+    LedTo(usize),
 }
 
 impl View {
@@ -50,15 +68,20 @@ impl View {
             let is_meant =
                 |seat: &Seat| seat.shared.standing() == standing && !ask.tried.contains(&seat.shared.endpoint);
             let places = (0..).zip(&self.seats).filter(|(_, seat)| is_meant(seat)).map(|(place, _)| place);
+            // In order, without those that turned out to be full.
             let mut candidates: Vec<usize> = places.collect();
             while !candidates.is_empty() {
-                let nth = self.choose_of(&candidates, turn, ask).min(candidates.len() - 1);
-                if let Some(seat) = self.seats.get(candidates.remove(nth)) {
-                    match acquire(seat) {
-                        Some(acquired) => return Ok(acquired),
-                        None => refusal = Refusal::Full,
+                let way = self.way(&candidates, ask);
+                let nth = self.choose_of(&candidates, way, turn, ask).min(candidates.len() - 1);
+                let Some(place) = candidates.get(nth).copied() else { break };
+                if let Some(acquired) = self.seats.get(place).and_then(&mut acquire) {
+                    if way == Way::Weights {
+                        self.pay(&candidates, place);
                     }
+                    return Ok(acquired);
                 }
+                refusal = Refusal::Full;
+                candidates.remove(nth);
             }
             if refusal == Refusal::Full {
                 // Better to wait for a ready one than to ask a sick one.
@@ -68,53 +91,32 @@ impl View {
         Err(refusal)
     }
 
-    /// Which of the candidates, by the upstream's way of balancing.
-    fn choose_of(&self, candidates: &[usize], turn: usize, ask: &Ask<'_>) -> usize {
-        match &self.upstream.policy.balance {
-            _ if candidates.len() == 1 => 0,
-            Balance::RoundRobin if self.weights.is_empty() => self.in_turn(candidates, turn, ask),
-            _ => self.by_weight(candidates),
-        }
-    }
-
-    /// Whoever's turn it is; one that is warming up may be passed over.
-    fn in_turn(&self, candidates: &[usize], turn: usize, ask: &Ask<'_>) -> usize {
-        let now = Instant::now();
-        let accepts = |nth: usize| {
-            let warmth = candidates.get(nth).map_or(1.0, |place| self.warmth(*place, now));
-            warmth >= 1.0 || ask.random.borrow_mut().f32() < warmth
-        };
-        let whose = turn.checked_rem(candidates.len()).unwrap_or(0);
-        if accepts(whose) {
-            return whose;
-        }
-        // Not the next in turn: it would get all that the cold one does not.
-        let start = ask.random.borrow_mut().usize(..candidates.len().max(1));
-        (start..candidates.len()).chain(0..start).find(|nth| accepts(*nth)).unwrap_or(whose)
-    }
-
-    /// Smooth weighted round robin: each gains its weight, the richest is chosen and pays what all gained.
-    fn by_weight(&self, candidates: &[usize]) -> usize {
-        let now = Instant::now();
-        let mut credits = self.credits.borrow_mut();
-        credits.resize(self.seats.len(), 0.0);
-        let (mut gained, mut richest, mut most) = (0.0, 0, f32::MIN);
-        for (nth, place) in candidates.iter().enumerate() {
-            let gain = self.weight(*place) as f32 * self.warmth(*place, now);
-            let Some(credit) = credits.get_mut(*place) else { continue };
-            gained += gain;
-            *credit += gain;
-            if *credit > most {
-                (richest, most) = (nth, *credit);
+    /// A request that brings nothing to go by is served in turn.
+    fn way(&self, candidates: &[usize], ask: &Ask<'_>) -> Way {
+        match (&self.upstream.policy.balance, ask.affinity) {
+            (Balance::LeastRequests, _) => return Way::LeastRequests,
+            (_, Affinity::Hash(key)) => return Way::Hash(key),
+            (_, Affinity::Sticky(Some(place))) => {
+                if let Ok(nth) = candidates.binary_search(&place) {
+                    return Way::LedTo(nth);
+                }
             }
+            (_, Affinity::Sticky(None) | Affinity::None) => {}
         }
-        if let Some(credit) = candidates.get(richest).and_then(|place| credits.get_mut(*place)) {
-            *credit -= gained;
-        }
-        richest
+        if self.weights.is_empty() { Way::Turns } else { Way::Weights }
     }
 
-    fn warmth(&self, place: usize, now: Instant) -> f32 {
-        self.seats.get(place).map_or(1.0, |seat| seat.shared.warmth(now))
+    fn choose_of(&self, candidates: &[usize], way: Way, turn: usize, ask: &Ask<'_>) -> usize {
+        match way {
+            _ if candidates.len() == 1 => 0,
+            Way::Turns => self.in_turn(candidates, turn, ask.random),
+            Way::Weights => self.richest(candidates),
+            Way::LeastRequests => self.less_loaded(candidates, ask.random),
+            Way::Hash(key) => self.highest_bidder(candidates, key),
+            Way::LedTo(nth) => nth,
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

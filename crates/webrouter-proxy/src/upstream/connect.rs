@@ -15,6 +15,7 @@ use webrouter_routing::endpoint::Endpoint;
 use webrouter_telemetry::cause::Cause;
 
 use super::UpstreamState;
+use super::balance::affinity::Affinity;
 use super::balance::{Ask, Refusal};
 use super::pool::{Flight, MAX_IDLE, Open, UpstreamConnection};
 use super::view::{Seat, View};
@@ -48,6 +49,7 @@ pub(crate) struct Connector<'a> {
     pub(crate) core: &'a Core,
     pub(crate) state: &'a Rc<UpstreamState>,
     pub(crate) view: Rc<View>,
+    pub(crate) affinity: Affinity,
     /// The endpoints that failed it.
     pub(crate) tried: Vec<Endpoint>,
     /// How many were asked.
@@ -138,12 +140,17 @@ impl Connector<'_> {
 
     /// The next endpoint that has room, with a kept connection where there is one.
     fn acquire(&self, freshness: Freshness) -> Result<Acquired, Refusal> {
-        let ask = Ask { tried: &self.tried, random: &self.core.random };
+        let ask = Ask { tried: &self.tried, affinity: self.affinity, random: &self.core.random };
         self.view.choose(&ask, |seat| self.acquire_of(seat, freshness))
     }
 
     fn acquire_of(&self, seat: &Rc<Seat>, freshness: Freshness) -> Option<Acquired> {
         let policy = &self.view.upstream.policy;
+        if let Some(limit) = policy.max_connections
+            && !seat.may_connect(limit, freshness.max_idle())
+        {
+            return None;
+        }
         let flight = Flight::begin(seat, policy.max_requests)?;
         if let Some(max_idle) = freshness.max_idle()
             && let Some((stream, open)) = seat.take(max_idle)

@@ -108,11 +108,35 @@ impl UpstreamConnection {
 }
 
 impl Seat {
+    /// Whether there is a connection that is idle for no longer than `max_idle`, or room for one; an older one of this
+    /// core's makes room. Asked before a request is counted in: one that is counted out again lets the next in the
+    /// queue try, which may be the same, without end.
+    pub(super) fn may_connect(&self, limit: NonZeroU32, max_idle: Option<Duration>) -> bool {
+        let is_full = || self.shared.connections() >= limit.get();
+        if !is_full() {
+            return true;
+        }
+        let mut idle = self.idle.borrow_mut();
+        if max_idle.is_some_and(|max_idle| idle.last().is_some_and(|youngest| youngest.since.elapsed() <= max_idle)) {
+            return true;
+        }
+        if !idle.is_empty() {
+            idle.remove(0);
+        }
+        let is_full = is_full();
+        if is_full {
+            // An idle connection of another core may be in the way.
+            self.upstream.queue.ask_for_room();
+        }
+        !is_full
+    }
+
     /// A quiet connection that has not been idle for longer than `max_idle`, if there is one.
     pub(super) fn take(&self, max_idle: Duration) -> Option<(TcpStream, Open)> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(connection) = idle.pop() {
-            if connection.since.elapsed() <= connection.kept_for.min(max_idle) && connection.is_quiet() {
+        // The last is the youngest; what is too old for this request may do for another.
+        while let Some(connection) = idle.pop_if(|youngest| youngest.since.elapsed() <= max_idle) {
+            if connection.since.elapsed() <= connection.kept_for && connection.is_quiet() {
                 return Some((connection.stream, connection.open));
             }
         }

@@ -1,6 +1,6 @@
 //! The endpoints of an upstream as one core sees them under one snapshot, each with this core's idle connections.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use super::pool::Idle;
 use crate::fleet::Fleet;
 use crate::fleet::endpoint::EndpointState;
 use crate::fleet::upstream::SharedUpstream;
+use crate::sticky::Tag;
 
 /// One endpoint and what this core has of it; lives for as long as a connection or a snapshot needs it.
 #[derive(Debug)]
@@ -18,6 +19,16 @@ pub(crate) struct Seat {
     pub(crate) upstream: Arc<SharedUpstream>,
     /// Kept for the next request; the last one put back is the first taken.
     pub(super) idle: RefCell<Vec<Idle>>,
+    /// What stands for it where requests are spread by a hash; made when first needed.
+    pub(super) hash: OnceCell<u64>,
+    /// The cookie's value that leads to it; made when first needed.
+    pub(super) tag: OnceCell<Box<Tag>>,
+}
+
+impl Seat {
+    fn new(shared: Arc<EndpointState>, upstream: Arc<SharedUpstream>) -> Self {
+        Self { shared, upstream, idle: RefCell::default(), hash: OnceCell::new(), tag: OnceCell::new() }
+    }
 }
 
 /// The endpoints in the table's order.
@@ -31,6 +42,8 @@ pub(crate) struct View {
     pub(super) credits: RefCell<Vec<f32>>,
     /// Where the next round begins.
     pub(super) turn: Cell<usize>,
+    /// Who is next to take a turn that its owner cannot take.
+    pub(super) spare_turn: Cell<usize>,
 }
 
 impl View {
@@ -46,7 +59,7 @@ impl View {
             let mut known = before.into_iter().flat_map(|before| &before.seats);
             match known.find(|seat| Arc::ptr_eq(&seat.shared, &state)) {
                 Some(seat) => Rc::clone(seat),
-                None => Rc::new(Seat { shared: state, upstream: Arc::clone(shared), idle: RefCell::default() }),
+                None => Rc::new(Seat::new(state, Arc::clone(shared))),
             }
         });
         let seats: Vec<Rc<Seat>> = seats.collect();
@@ -57,7 +70,8 @@ impl View {
             weights.clear();
         }
         let credits = RefCell::new(vec![0.0; weights.len()]);
-        Self { upstream: Arc::clone(upstream), seats, weights, credits, turn: Cell::new(turn) }
+        let (turn, spare_turn) = (Cell::new(turn), Cell::new(turn));
+        Self { upstream: Arc::clone(upstream), seats, weights, credits, turn, spare_turn }
     }
 
     /// The weight of the seat at a place.

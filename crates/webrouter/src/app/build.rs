@@ -5,7 +5,7 @@ use std::sync::Arc;
 use webrouter_admin_api::{Listener, ListenerScope};
 use webrouter_discovery::{DiscoveryConfig, FileConfig, GuardConfig, LainletConfig};
 use webrouter_proxy::fleet::{Ejection, FleetConfig, Retries};
-use webrouter_proxy::{Limits, ListenerConfig, Listeners, ProxyConfig, Scope, Timeouts, UnknownHost};
+use webrouter_proxy::{Limits, ListenerConfig, Listeners, ProxyConfig, Scope, StickyKey, Timeouts, UnknownHost};
 use webrouter_routing::host::Host;
 use webrouter_routing::merge::Defaults;
 use webrouter_telemetry::access_log::{AccessLogConfig, Destination, Format};
@@ -13,7 +13,7 @@ use webrouter_telemetry::access_log::{AccessLogConfig, Destination, Format};
 use crate::config::{self, AccessLogFormat, AccessLogSink, Config, Threads};
 
 /// `affordable` bounds the connections whatever is configured: without a file left, no endpoint can be reached either.
-pub(super) fn proxy_config(config: &Config, affordable: usize) -> ProxyConfig {
+pub(super) fn proxy_config(config: &Config, affordable: usize, sticky_key: StickyKey) -> ProxyConfig {
     let listener = |scope| move |&address: &std::net::SocketAddr| ListenerConfig { address, scope };
     let all = config.listen.http.iter().map(listener(Scope::All));
     let external = config.listen.external_http.iter().map(listener(Scope::External));
@@ -42,6 +42,7 @@ pub(super) fn proxy_config(config: &Config, affordable: usize) -> ProxyConfig {
             config::UnknownHost::NotFound => UnknownHost::NotFound,
             config::UnknownHost::Close => UnknownHost::Close,
         },
+        sticky_key,
     }
 }
 
