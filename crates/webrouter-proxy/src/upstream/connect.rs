@@ -245,3 +245,6 @@ async fn open_to(endpoint: Endpoint, patience: Duration) -> Result<TcpStream, Ca
 
 /// So long is waited for one endpoint alone, as for one address family (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests;

@@ -23,16 +23,21 @@ pub(super) fn view(endpoints: u32, policy: Policy) -> Rc<View> {
 
 fn view_of(endpoints: &[u32], policy: Policy) -> Rc<View> {
     let fleet = Fleet::new(FleetConfig::default(), Vec::new());
+    let upstream = upstream(&endpoints.iter().map(|nth| endpoint(*nth)).collect::<Vec<_>>(), policy);
+    Rc::new(View::new(&upstream, &fleet.upstream(&upstream), &fleet, None, 0))
+}
+
+/// The upstream of these.
+pub(crate) fn upstream(endpoints: &[Endpoint], policy: Policy) -> Arc<Upstream> {
     let name = ProcName::parse("demo.web.web").expect("a name");
-    let upstream = Arc::new(Upstream {
+    Arc::new(Upstream {
         id: UpstreamId(0),
         proc: ProcKey { source: SourceName::new("test"), name },
         name: "demo__upstream__web".to_owned(),
-        endpoints: endpoints.iter().map(|nth| endpoint(*nth)).collect(),
+        endpoints: endpoints.into(),
         annotation: Arc::default(),
         policy: Arc::new(policy),
-    });
-    Rc::new(View::new(&upstream, &fleet.upstream(&upstream), &fleet, None, 0))
+    })
 }
 
 fn by(balance: Balance) -> Policy {
