@@ -31,7 +31,7 @@ pub enum Fault {
     Refuse,
     /// It accepts, reads, and says nothing.
     Hang,
-    /// It resets the connection when it has read the head.
+    /// It resets the connection when it has read the head; health checks are answered.
     ResetAfterHead,
     /// It answers with this status, and its name.
     Answer(u16),
@@ -225,7 +225,7 @@ impl Connection<'_> {
         let fault = *locked(&self.shared.fault);
         let is_probe = head.start_line.contains(" /health ");
         match fault {
-            Fault::ResetAfterHead => return Ok(Next::Reset),
+            Fault::ResetAfterHead if !is_probe => return Ok(Next::Reset),
             Fault::Hang => {
                 while self.read()? {}
                 return Ok(Next::Close);

@@ -125,7 +125,6 @@ impl Connection<'_> {
         }
         let received = self.skip_body(head.request_framing())?;
         self.answer(what, received, head.start_line.starts_with("HEAD "))?;
-        self.shared.served.fetch_add(1, Ordering::SeqCst);
         Ok(!head.values("connection").any(|v| v.eq_ignore_ascii_case("close")))
     }
 
@@ -133,6 +132,8 @@ impl Connection<'_> {
         if what == "hold" {
             self.hold();
         }
+        // Before it is written: who has read the answer may look at once.
+        self.shared.served.fetch_add(1, Ordering::SeqCst);
         let number = |prefix| what.strip_prefix(prefix).and_then(|n| n.parse::<u64>().ok());
         if let Some(size) = number("bytes-") {
             write!(self.stream, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n")?;
