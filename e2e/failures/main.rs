@@ -8,6 +8,7 @@ mod balancing;
 mod draining;
 mod endpoint_failures;
 mod limits;
+mod retry_storm;
 mod rolling_restart;
 mod sick;
 mod slow_start;

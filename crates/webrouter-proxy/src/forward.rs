@@ -16,6 +16,7 @@ use crate::connection::Client;
 use crate::core::Core;
 use crate::error::{BadRequest, ProxyError};
 use crate::exchange::{Next, Record, Scratch, finish};
+use crate::fleet::endpoint::Standing;
 use crate::fleet::upstream::Fault;
 use crate::headers::{Origin, Outgoing, received_request_id};
 use crate::http1::head::Framing;
@@ -122,6 +123,7 @@ impl Forwarding<'_> {
             let mut connection = connection?;
             let (seat, reused) = (Rc::clone(&connection.flight.0), connection.reused);
             let endpoint = &seat.shared;
+            let was_out = endpoint.standing() == Standing::Sick;
             record.endpoint = Some(endpoint.endpoint.address());
             connector.write_cookie(&seat, origin.scheme, &route.mountpoint, &mut scratch.own_fields);
             let began = Instant::now();
@@ -157,7 +159,10 @@ impl Forwarding<'_> {
             if !may_repeat || !connector.has_another() {
                 return Err(error);
             }
-            if !state.shared.may_retry(endpoint, &core.fleet) {
+            // What was under way at an endpoint that is out now is few, and no storm: it gets no more.
+            let fell_out = !was_out && endpoint.standing() == Standing::Sick;
+            let granted = if fell_out { core.fleet.tries_again() } else { state.shared.may_retry(&core.fleet) };
+            if !granted {
                 core.metrics.upstream_retries_denied.increment();
                 return Err(error);
             }

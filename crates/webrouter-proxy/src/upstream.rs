@@ -3,6 +3,7 @@
 pub(crate) mod balance;
 pub(crate) mod connect;
 pub(crate) mod pool;
+mod race;
 mod sticky;
 pub(crate) mod view;
 

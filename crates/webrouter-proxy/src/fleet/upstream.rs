@@ -160,12 +160,8 @@ impl SharedUpstream {
         }
     }
 
-    /// Takes one retry from the budget, if there is one. What failed at an endpoint that is out by now costs nothing: it
-    /// gets no more requests, so that what it had is few, and no storm.
-    pub(crate) fn may_retry(&self, failed_at: &EndpointState, fleet: &Fleet) -> bool {
-        if fleet.config.retries.most() > 0.0 && failed_at.standing() == Standing::Sick && !self.is_fail_open() {
-            return true;
-        }
+    /// Takes one retry from the budget, if there is one.
+    pub(crate) fn may_retry(&self, fleet: &Fleet) -> bool {
         let requests = locked(&self.metrics).iter().map(|metrics| metrics.requests()).sum();
         locked(&self.budget).withdraw(Instant::now(), requests, fleet.config.retries)
     }

@@ -1,16 +1,10 @@
 //! Opening a connection: the endpoint whose turn it is, else the next. An endpoint that cannot be reached costs a request
 //! next to nothing while another can: when one lets us wait, the next is asked beside it, and the first to answer serves.
 
-use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::Instant;
 use webrouter_routing::endpoint::Endpoint;
 use webrouter_telemetry::cause::Cause;
 
@@ -18,6 +12,7 @@ use super::UpstreamState;
 use super::balance::affinity::Affinity;
 use super::balance::{Ask, Refusal};
 use super::pool::{Flight, MAX_IDLE, Open, UpstreamConnection};
+use super::race::{Arrival, HEAD_START, Race};
 use super::view::{Seat, View};
 use crate::core::Core;
 use crate::error::ProxyError;
@@ -62,12 +57,11 @@ enum Acquired {
     ToOpen(Flight, Open),
 }
 
-/// A connection being opened.
-struct Racer {
-    since: Instant,
-    flight: Flight,
-    open: Open,
-    opening: Pin<Box<dyn Future<Output = Result<TcpStream, Cause>>>>,
+/// Whether endpoints are asked to which another connection does not come up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LateOnes {
+    Spared,
+    Asked,
 }
 
 impl Connector<'_> {
@@ -93,44 +87,42 @@ impl Connector<'_> {
         freshness: Freshness,
     ) -> Result<UpstreamConnection, ProxyError> {
         let patience = self.view.upstream.policy.timeouts.connect;
-        let mut racers: Vec<Racer> = Vec::new();
+        let mut race = Race::default();
         let mut failure = None;
         let mut first = Some(first);
         loop {
             let next = match first.take().unwrap_or_else(|| self.acquire(freshness)) {
-                Err(Refusal::Full) if racers.is_empty() => Some(self.wait_for_room(freshness).await?),
+                Err(Refusal::Full) if race.is_empty() => Some(self.wait_for_room(freshness).await?),
                 Err(_) => None,
                 Ok(acquired) => Some(acquired),
             };
             let head_start = match next {
                 Some(Acquired::Kept(connection)) => {
-                    self.note_losers(&racers);
+                    race.end(self.core);
                     return Ok(self.kept(connection));
                 }
                 Some(Acquired::ToOpen(flight, open)) => {
                     self.attempts = self.attempts.saturating_add(1);
-                    let endpoint = flight.0.shared.endpoint;
-                    self.tried.push(endpoint);
-                    let opening = Box::pin(open_to(endpoint, patience));
-                    racers.push(Racer { since: Instant::now(), flight, open, opening });
+                    self.tried.push(flight.0.shared.endpoint);
+                    race.begin(flight, open, patience);
                     Some(HEAD_START)
                 }
-                None if racers.is_empty() => return Err(self.unreachable(failure)),
+                None if race.is_empty() => return Err(self.unreachable(failure)),
                 None => None,
             };
-            match race(&mut racers, head_start).await {
+            match race.next(head_start).await {
                 None => {}
-                Some((Racer { flight, open, .. }, Ok(stream))) => {
+                Some(Arrival { flight, open, result: Ok(stream) }) => {
                     self.core.metrics.upstream_connects.increment();
                     if self.view.upstream.policy.max_connections.is_some() {
                         self.state.give_way();
                     }
-                    self.note_losers(&racers);
+                    race.end(self.core);
                     let winner = flight.0.shared.endpoint;
                     self.tried.retain(|tried| *tried != winner);
                     return Ok(UpstreamConnection { stream, flight, reused: false, open });
                 }
-                Some((Racer { flight, .. }, Err(cause))) => {
+                Some(Arrival { flight, result: Err(cause), .. }) => {
                     self.note_unreachable(&flight, cause);
                     failure = Some(cause);
                 }
@@ -141,11 +133,19 @@ impl Connector<'_> {
     /// The next endpoint that has room, with a kept connection where there is one.
     fn acquire(&self, freshness: Freshness) -> Result<Acquired, Refusal> {
         let ask = Ask { tried: &self.tried, affinity: self.affinity, random: &self.core.random };
-        self.view.choose(&ask, |seat| self.acquire_of(seat, freshness))
+        match self.view.choose(&ask, |seat| self.acquire_of(seat, freshness, LateOnes::Spared)) {
+            Err(_) if self.view.seats.iter().any(|seat| seat.late.get() > 0) => {
+                self.view.choose(&ask, |seat| self.acquire_of(seat, freshness, LateOnes::Asked))
+            }
+            chosen => chosen,
+        }
     }
 
-    fn acquire_of(&self, seat: &Rc<Seat>, freshness: Freshness) -> Option<Acquired> {
+    fn acquire_of(&self, seat: &Rc<Seat>, freshness: Freshness, late_ones: LateOnes) -> Option<Acquired> {
         let policy = &self.view.upstream.policy;
+        if late_ones == LateOnes::Spared && seat.late.get() > 0 && !seat.has_idle() {
+            return None;
+        }
         if let Some(limit) = policy.max_connections
             && !seat.may_connect(limit, freshness.max_idle())
         {
@@ -177,13 +177,6 @@ impl Connector<'_> {
         place.wait(until, || self.acquire(freshness).ok()).await.map_err(refused)
     }
 
-    /// Those that had their head start and were overtaken.
-    fn note_losers(&self, racers: &[Racer]) {
-        for loser in racers.iter().filter(|racer| racer.since.elapsed() >= HEAD_START) {
-            self.note_unreachable(&loser.flight, Cause::ConnectTimeout);
-        }
-    }
-
     fn note_unreachable(&self, flight: &Flight, cause: Cause) {
         let endpoint = flight.0.shared.endpoint;
         let upstream = &self.view.upstream.name;
@@ -212,39 +205,6 @@ impl Connector<'_> {
         self.view.upstream.proc.name.app().to_owned()
     }
 }
-
-/// The first racer at its goal, or out of the race; `None` when the head start is over before.
-async fn race(racers: &mut Vec<Racer>, head_start: Option<Duration>) -> Option<(Racer, Result<TcpStream, Cause>)> {
-    let first = poll_fn(|context| {
-        for (at, racer) in racers.iter_mut().enumerate() {
-            if let Poll::Ready(result) = racer.opening.as_mut().poll(context) {
-                return Poll::Ready((at, result));
-            }
-        }
-        Poll::Pending
-    });
-    let (at, result) = match head_start {
-        Some(time) => timeout_at(Instant::now() + time, first).await.ok()?,
-        None => first.await,
-    };
-    Some((racers.swap_remove(at), result))
-}
-
-async fn open_to(endpoint: Endpoint, patience: Duration) -> Result<TcpStream, Cause> {
-    let stream = match timeout(patience, TcpStream::connect(endpoint.address())).await {
-        Err(_) => return Err(Cause::ConnectTimeout),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => return Err(Cause::ConnectRefused),
-        Ok(Err(_)) => return Err(Cause::ConnectFailed),
-        Ok(Ok(stream)) => stream,
-    };
-    stream.set_nodelay(true).map_err(|_| Cause::ConnectFailed)?;
-    // A host that falls silent later is noticed in the same time (RFC 5482): what is sent to it is not acknowledged.
-    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(patience));
-    Ok(stream)
-}
-
-/// So long is waited for one endpoint alone, as for one address family (RFC 8305 §5).
-const HEAD_START: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests;

@@ -99,11 +99,7 @@ impl UpstreamConnection {
             return;
         }
         let kept_for = kept_for.map_or(MAX_IDLE, |told| told.saturating_sub(MARGIN).min(MAX_IDLE));
-        let mut idle = seat.idle.borrow_mut();
-        if idle.len() >= MAX_IDLE_PER_ENDPOINT {
-            idle.remove(0);
-        }
-        idle.push(Idle { stream, since: Instant::now(), kept_for, open });
+        seat.push(Idle { stream, since: Instant::now(), kept_for, open });
     }
 }
 
@@ -129,6 +125,25 @@ impl Seat {
             self.upstream.queue.ask_for_room();
         }
         !is_full
+    }
+
+    /// Keeps a connection that came too late for its request.
+    pub(super) fn keep_unused(&self, stream: TcpStream, open: Open) {
+        if !(open.limited && self.upstream.queue.waiting() > 0) {
+            self.push(Idle { stream, since: Instant::now(), kept_for: MAX_IDLE, open });
+        }
+    }
+
+    fn push(&self, connection: Idle) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() >= MAX_IDLE_PER_ENDPOINT {
+            idle.remove(0);
+        }
+        idle.push(connection);
+    }
+
+    pub(super) fn has_idle(&self) -> bool {
+        !self.idle.borrow().is_empty()
     }
 
     /// A quiet connection that has not been idle for longer than `max_idle`, if there is one.

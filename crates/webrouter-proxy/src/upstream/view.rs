@@ -19,6 +19,8 @@ pub(crate) struct Seat {
     pub(crate) upstream: Arc<SharedUpstream>,
     /// Kept for the next request; the last one put back is the first taken.
     pub(super) idle: RefCell<Vec<Idle>>,
+    /// Connections to it that do not come up.
+    pub(super) late: Cell<u32>,
     /// What stands for it where requests are spread by a hash; made when first needed.
     pub(super) hash: OnceCell<u64>,
     /// The cookie's value that leads to it; made when first needed.
@@ -27,7 +29,14 @@ pub(crate) struct Seat {
 
 impl Seat {
     fn new(shared: Arc<EndpointState>, upstream: Arc<SharedUpstream>) -> Self {
-        Self { shared, upstream, idle: RefCell::default(), hash: OnceCell::new(), tag: OnceCell::new() }
+        Self {
+            shared,
+            upstream,
+            idle: RefCell::default(),
+            late: Cell::new(0),
+            hash: OnceCell::new(),
+            tag: OnceCell::new(),
+        }
     }
 }
 
