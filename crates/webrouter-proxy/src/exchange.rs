@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::io::AsyncReadExt;
@@ -214,7 +215,7 @@ async fn route(
     }
 }
 
-fn note_route(core: &Core, record: &mut Record, route: &Route) {
+fn note_route(core: &Core, record: &mut Record, route: &Arc<Route>) {
     let state = core.upstream(&route.upstream);
     let logged = state.logged(route, &core.access_log);
     record.upstream = Some((state, logged));

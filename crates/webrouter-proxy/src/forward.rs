@@ -121,7 +121,7 @@ impl Forwarding<'_> {
             let connection = connector.connect(freshness).await;
             record.attempts = connector.attempts;
             let mut connection = connection?;
-            let (seat, reused) = (Rc::clone(&connection.flight.0), connection.reused);
+            let (seat, reused) = (Rc::clone(&connection.flight.seat), connection.reused);
             let endpoint = &seat.shared;
             let was_out = endpoint.standing() == Standing::Sick;
             record.endpoint = Some(endpoint.endpoint.address());

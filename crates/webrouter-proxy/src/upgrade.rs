@@ -43,7 +43,7 @@ pub(crate) async fn run(
     let reply_head_len = reply.len();
     reply.extend_from_slice(response.get(head_len..).unwrap_or_default());
     let protocol = Protocol::named(protocol);
-    let membership = Membership::enter(&core.tunnels, &connection.flight.0.shared);
+    let membership = Membership::enter(&core.tunnels, &connection.flight.seat.shared);
     let (random, _) = core.random_id();
     let tunnel = Tunnel {
         client: &mut client.stream,

@@ -12,7 +12,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::task::AbortHandle;
-use webrouter_routing::mountpoint::Mountpoint;
 use webrouter_routing::policy::Policy;
 use webrouter_routing::route::{Route, Upstream};
 use webrouter_telemetry::access_log::{AccessLog, LogFileId};
@@ -30,12 +29,12 @@ pub(crate) struct UpstreamState {
     view: RefCell<Rc<View>>,
     /// Gives way to other cores, once there is a connection that may be in theirs.
     giving_way: RefCell<Option<AbortHandle>>,
-    logged: RefCell<Vec<Rc<LoggedRoute>>>,
+    /// Found by the route itself as a rule, by its mountpoint after an update.
+    logged: RefCell<Vec<(Arc<Route>, Rc<LoggedRoute>)>>,
 }
 
 /// A route as the access log names it.
 pub(crate) struct LoggedRoute {
-    pub(crate) mountpoint: Mountpoint,
     pub(crate) text: String,
     pub(crate) file: LogFileId,
 }
@@ -101,18 +100,21 @@ impl UpstreamState {
     }
 
     /// How the access log names a route of this upstream.
-    pub(crate) fn logged(&self, route: &Route, log: &AccessLog) -> Rc<LoggedRoute> {
+    pub(crate) fn logged(&self, route: &Arc<Route>, log: &AccessLog) -> Rc<LoggedRoute> {
         let mut logged = self.logged.borrow_mut();
-        if let Some(known) = logged.iter().find(|known| known.mountpoint == route.mountpoint) {
+        if let Some((_, known)) = logged.iter().find(|(known, _)| Arc::ptr_eq(known, route)) {
+            return Rc::clone(known);
+        }
+        if let Some((before, known)) = logged.iter_mut().find(|(known, _)| known.mountpoint == route.mountpoint) {
+            *before = Arc::clone(route);
             return Rc::clone(known);
         }
         if logged.len() >= MAX_LOGGED {
             logged.clear();
         }
         let file = log.file(route.mountpoint.host().as_str(), &route.upstream.name);
-        let text = route.mountpoint.to_string();
-        let new = Rc::new(LoggedRoute { mountpoint: route.mountpoint.clone(), text, file });
-        logged.push(Rc::clone(&new));
+        let new = Rc::new(LoggedRoute { text: route.mountpoint.to_string(), file });
+        logged.push((Arc::clone(route), Rc::clone(&new)));
         new
     }
 }

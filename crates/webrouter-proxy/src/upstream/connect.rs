@@ -103,7 +103,7 @@ impl Connector<'_> {
                 }
                 Some(Acquired::ToOpen(flight, open)) => {
                     self.attempts = self.attempts.saturating_add(1);
-                    self.tried.push(flight.0.shared.endpoint);
+                    self.tried.push(flight.seat.shared.endpoint);
                     race.begin(flight, open, patience);
                     Some(HEAD_START)
                 }
@@ -118,7 +118,7 @@ impl Connector<'_> {
                         self.state.give_way();
                     }
                     race.end(self.core);
-                    let winner = flight.0.shared.endpoint;
+                    let winner = flight.seat.shared.endpoint;
                     self.tried.retain(|tried| *tried != winner);
                     return Ok(UpstreamConnection { stream, flight, reused: false, open });
                 }
@@ -178,11 +178,11 @@ impl Connector<'_> {
     }
 
     fn note_unreachable(&self, flight: &Flight, cause: Cause) {
-        let endpoint = flight.0.shared.endpoint;
+        let endpoint = flight.seat.shared.endpoint;
         let upstream = &self.view.upstream.name;
         self.core.metrics.upstream_connect_failures.increment();
         tracing::debug!(%endpoint, %upstream, cause = cause.as_str(), "endpoint not reached");
-        self.state.shared.failed(&flight.0.shared, Fault::Unreachable(cause), &self.core.fleet);
+        self.state.shared.failed(&flight.seat.shared, Fault::Unreachable(cause), &self.core.fleet);
     }
 
     fn unreachable(&self, failure: Option<Cause>) -> ProxyError {

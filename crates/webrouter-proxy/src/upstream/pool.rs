@@ -28,7 +28,11 @@ pub(crate) struct UpstreamConnection {
 
 /// Counts a request in flight for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Flight(pub(crate) Rc<Seat>);
+pub(crate) struct Flight {
+    pub(crate) seat: Rc<Seat>,
+    /// Whether there may be no more than so many: only then somebody may wait for its end.
+    limited: bool,
+}
 
 /// Counts an open connection for as long as it lives.
 #[derive(Debug)]
@@ -54,14 +58,17 @@ pub(crate) struct Idle {
 impl Flight {
     /// Counts a request in, if the endpoint's limit allows.
     pub(super) fn begin(seat: &Rc<Seat>, limit: Option<NonZeroU32>) -> Option<Self> {
-        seat.shared.try_enter(or_any(limit)).then(|| Self(Rc::clone(seat)))
+        let limited = limit.is_some();
+        seat.shared.try_enter(or_any(limit)).then(|| Self { seat: Rc::clone(seat), limited })
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.0.shared.leave();
-        self.0.upstream.queue.room();
+        self.seat.shared.leave();
+        if self.limited {
+            self.seat.upstream.queue.room();
+        }
     }
 }
 
@@ -83,7 +90,9 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.metrics.upstream_open.decrement();
         self.shared.disconnect();
-        self.upstream.queue.room();
+        if self.limited {
+            self.upstream.queue.room();
+        }
     }
 }
 
@@ -93,7 +102,7 @@ impl UpstreamConnection {
     /// `kept_for` is for how long the endpoint says it keeps it.
     pub(crate) fn keep(self, kept_for: Option<Duration>) {
         let Self { stream, flight, open, .. } = self;
-        let seat = Rc::clone(&flight.0);
+        let seat = Rc::clone(&flight.seat);
         if open.limited && seat.upstream.queue.waiting() > 0 {
             // Whoever waits may be on another core, which cannot use this one.
             return;

@@ -62,7 +62,7 @@ impl Race {
 
     /// One more begins to be opened.
     pub(super) fn begin(&mut self, flight: Flight, open: Open, patience: Duration) {
-        let opening = Box::pin(open_to(flight.0.shared.endpoint, patience));
+        let opening = Box::pin(open_to(flight.seat.shared.endpoint, patience));
         self.0.push(Racer { flight, open, opening, late: None });
     }
 
@@ -83,7 +83,7 @@ impl Race {
         };
         let Some((at, result)) = arrived else {
             for racer in &mut self.0 {
-                racer.late.get_or_insert_with(|| Late::new(&racer.flight.0));
+                racer.late.get_or_insert_with(|| Late::new(&racer.flight.seat));
             }
             return None;
         };

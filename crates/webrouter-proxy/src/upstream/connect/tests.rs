@@ -124,9 +124,9 @@ async fn check(hosts: &[Host], serving: usize, failures: &[u32], head_starts: u3
     let mut connector = scene.connector();
     let connection = connector.connect(Freshness::Any).await.expect("a connection");
     let took = began.elapsed();
-    assert_eq!(connection.flight.0.shared.endpoint, scene.view.seats[serving].shared.endpoint);
+    assert_eq!(connection.flight.seat.shared.endpoint, scene.view.seats[serving].shared.endpoint);
     assert!(took >= HEAD_START * head_starts && took < HEAD_START * (head_starts + 3), "{took:?}");
-    assert!(!connector.tried.contains(&connection.flight.0.shared.endpoint), "who serves may be asked again");
+    assert!(!connector.tried.contains(&connection.flight.seat.shared.endpoint), "who serves may be asked again");
     let late: Vec<u32> = scene.view.seats.iter().map(|seat| seat.late.get()).collect();
     assert_eq!(late.iter().sum::<u32>(), head_starts, "whose end is awaited");
     if head_starts > 0 {
