@@ -158,9 +158,11 @@ impl Seat {
     /// A quiet connection that has not been idle for longer than `max_idle`, if there is one.
     pub(super) fn take(&self, max_idle: Duration) -> Option<(TcpStream, Open)> {
         let mut idle = self.idle.borrow_mut();
+        let now = Instant::now();
+        let age = |connection: &Idle| now.saturating_duration_since(connection.since);
         // The last is the youngest; what is too old for this request may do for another.
-        while let Some(connection) = idle.pop_if(|youngest| youngest.since.elapsed() <= max_idle) {
-            if connection.since.elapsed() <= connection.kept_for && connection.is_quiet() {
+        while let Some(connection) = idle.pop_if(|youngest| age(youngest) <= max_idle) {
+            if age(&connection) <= connection.kept_for && connection.is_quiet() {
                 return Some((connection.stream, connection.open));
             }
         }
