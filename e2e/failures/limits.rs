@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use webrouter_testkit::{Asked, Client, Fault, FaultyOrigin, HttpOrigin, OpenLoad, Response, Router, Verb, eventually};
+use webrouter_testkit::{
+    Asked, Client, Fault, FaultyOrigin, HttpOrigin, OpenLoad, Origin, Response, Router, Step, Verb, eventually,
+};
 
-use super::{SOON, app, assert_page, get, lost, plan, started, webrouter};
+use super::{SOON, app, assert_page, edit_and_await, get, lost, metric, plan, started, webrouter};
 
 /// Begins a GET of `/hold`.
 fn held(router: &Router) -> Client {
@@ -205,4 +207,64 @@ fn the_wait_for_an_endpoint_ends_with_503() {
     let began = Instant::now();
     assert_page(&get(&router, "/"), 503, "no_endpoint");
     assert!(began.elapsed() >= Duration::from_millis(290), "{:?}", began.elapsed());
+}
+
+/// A trial is judged by the head of its answer: streams that go on do not keep the breaker half-open.
+#[test]
+fn streams_that_go_on_close_the_circuit_breaker_all_the_same() {
+    let faulty = FaultyOrigin::start("faulty");
+    faulty.set_fault(Fault::Answer(503));
+    let router = started(webrouter().apps(&app("circuit_breaker = 0.5", &[faulty.addr()])));
+    eventually(SOON, "it opens", || get(&router, "/").text().contains("circuit_open"));
+    let (streams, good) = (Origin::start(Vec::new()), FaultyOrigin::start("good"));
+    let begun = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
+    for _ in 0..50 {
+        streams.push(vec![Step::ReadHead, Step::Write(begun.to_vec()), Step::Hang]);
+    }
+    edit_and_await(&router, "marker", &app("circuit_breaker = 0.5", &[streams.addr()]), good.addr());
+    let mut open: Vec<Client> = Vec::new();
+    eventually(SOON, "four streams go on", || {
+        let mut client = Client::connect(router.http());
+        client.send(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        if client.response_head(SOON).is_ok_and(|head| head.start_line.contains("200")) {
+            open.push(client);
+        }
+        open.len() == 4
+    });
+}
+
+/// A client that waits for an endpoint is one request to the circuit breaker, however often it looks.
+#[test]
+fn one_client_that_waits_for_an_endpoint_opens_no_circuit_breaker() {
+    let dead = FaultyOrigin::start("dead");
+    dead.set_fault(Fault::Refuse);
+    let router = started(webrouter().apps(&app("circuit_breaker = 0.5\nendpoint_wait = \"2s\"", &[dead.addr()])));
+    let began = Instant::now();
+    assert_page(&get(&router, "/"), 503, "connect_refused");
+    assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+/// Who went away does not stand in line, and is not served.
+#[test]
+fn a_client_that_leaves_leaves_the_queue() {
+    let origin = HttpOrigin::start("one");
+    let policies = "max_requests = 1\nqueue = 1\nqueue_timeout = \"30s\"";
+    let router = started(webrouter().apps(&app(policies, &[origin.addr()])));
+    let first = held(&router);
+    eventually(SOON, "one is under way", || origin.holding() == 1);
+    let waiting = held(&router);
+    eventually(SOON, "it stands in line", || metric(&router, "webrouter_requests_queue_length", "") == 1.0);
+    assert_page(&get(&router, "/"), 503, "queue_full");
+    waiting.reset();
+    let mut last = None;
+    eventually(SOON, "there is a place again", || {
+        let mut client = held(&router);
+        client.read_to_end(Duration::from_millis(50));
+        let waits = client.received().is_empty();
+        last = Some(client);
+        waits
+    });
+    origin.release();
+    assert_eq!(answer(first).status, 200);
+    assert_eq!(answer(last.expect("it waits")).status, 200);
 }

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use webrouter_testkit::{Asked, Client, Fault, FaultyOrigin, Host, HttpOrigin, Origin, Router, Step};
+use webrouter_testkit::{Asked, Client, Fault, FaultyOrigin, Host, HttpOrigin, Origin, Router, Step, eventually};
 
 use super::{SOON, app, app_at, assert_page, get, started, webrouter};
 
@@ -94,4 +94,45 @@ fn a_time_out_of_an_app_is_its_own() {
     assert_eq!(ask("patient.test").status, 200);
     // The general one is for those that have none of their own.
     assert_page(&ask("plain.test"), 504, "first_byte_timeout");
+}
+
+/// The connect time-out is for connecting: it does not end the wait for a reader that pauses.
+#[test]
+fn an_app_that_reads_late_gets_the_whole_upload() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let router = impatient("connect_timeout = \"200ms\"", listener.local_addr().expect("a bound address"));
+    let mut client = Client::connect(router.http());
+    let size = 64 << 20;
+    let late = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        // Longer than the guard against silent hosts lasts at least.
+        std::thread::sleep(Duration::from_millis(2500));
+        let (mut seen, mut block) = (0, vec![0; 1 << 20]);
+        while seen < size {
+            match std::io::Read::read(&mut stream, &mut block) {
+                Ok(0) | Err(_) => return seen,
+                Ok(read) => seen += read,
+            }
+        }
+        let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        seen
+    });
+    client.send(format!("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: {size}\r\n\r\n").as_bytes());
+    let block = vec![b'x'; 1 << 20];
+    assert!((0..size / block.len()).all(|_| client.send(&block)), "it is taken");
+    assert_eq!(client.response(Asked::Content, SOON).map(|answer| answer.status), Ok(200));
+    assert!(late.join().expect("the origin ends") >= size);
+}
+
+/// An endpoint that lets requests run into their time-out is left out as one that is silent.
+#[test]
+fn request_timeout_is_held_against_the_endpoint() {
+    let (hung, good) = (FaultyOrigin::start("hung"), FaultyOrigin::start("good"));
+    hung.set_fault(Fault::Hang);
+    let router = started(webrouter().apps(&app("request_timeout = \"200ms\"", &[hung.addr(), good.addr()])));
+    eventually(SOON, "it is ejected", || {
+        get(&router, "/");
+        super::endpoint(&router, hung.addr())["state"] == "ejected"
+    });
+    assert_eq!(get(&router, "/").text(), "good");
 }

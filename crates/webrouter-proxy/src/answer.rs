@@ -78,7 +78,7 @@ impl AnswerHead<'_> {
             let patience = if response.is_empty() { self.timeouts.first_byte } else { self.timeouts.upstream };
             let at = Instant::now() + patience;
             match self.deadline.until(at, reader.read_buf(response)).await {
-                Err(_) if self.upload.state.get() == UploadState::Running => {}
+                Err(_) if self.upload.state.get() == UploadState::Running && !self.deadline.is_over() => {}
                 Err(_) if response.is_empty() => return Err(ProxyError::FirstByteTimeout),
                 Err(_) => return Err(ProxyError::UpstreamTimeout),
                 Ok(Ok(0)) => return Err(ProxyError::UpstreamClosed),

@@ -43,15 +43,19 @@ impl Attempt<'_> {
     ) -> Result<Ended, ProxyError> {
         let Self { core, policy, request, record, scratch } = self;
         let timeouts = &policy.timeouts;
+        let limit = timeouts.request.map(|limit| record.started + limit);
+        if !body.is_done() {
+            connection.unguard();
+        }
         let Client { stream, deadline, .. } = client;
         let (mut client_reader, mut client_writer) = stream.split();
         let (mut reader, mut writer) = connection.stream.split();
         scratch.response.clear();
         let upload = match write_all(&mut writer, &scratch.outbound, timeouts.upstream, deadline).await {
             Err(BodyError::WriteTimeout) => return Err(ProxyError::UpstreamWriteTimeout),
-            Err(_) => Upload::new(UploadState::Refused),
-            Ok(()) if body.is_done() => Upload::new(UploadState::Done),
-            Ok(()) => Upload::new(UploadState::Running),
+            Err(_) => Upload::new(UploadState::Refused, limit),
+            Ok(()) if body.is_done() => Upload::new(UploadState::Done, limit),
+            Ok(()) => Upload::new(UploadState::Running, limit),
         };
         let patience = Patience { read: core.config.timeouts.request_body, write: timeouts.upstream };
         let (kept_for, relayed) = {
@@ -60,6 +64,10 @@ impl Attempt<'_> {
             let answer = AnswerHead { core, timeouts, request, scratch, record, upload: &upload, deadline };
             let head_read = answer.read(&mut reader, &mut client_writer);
             let head_len = background.alongside(head_read).await.map_err(|e| ProxyError::of_upload(&e))??;
+            if let Some(admission) = record.admission.take() {
+                // Now: a stream may go on for hours, and this is what the breaker asks about.
+                admission.tell(scratch.response_head.status);
+            }
             if scratch.response_head.status == 101 {
                 record.status = 101;
                 return Ok(Ended::Switched { head_len });

@@ -12,6 +12,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 #[derive(Debug)]
 pub(crate) struct Deadline {
     sleep: Pin<Box<Sleep>>,
+    /// No wait goes beyond it.
+    limit: Option<Instant>,
 }
 
 /// The time was up.
@@ -20,11 +22,27 @@ pub(crate) struct Expired;
 
 impl Deadline {
     pub(crate) fn new() -> Self {
-        Self { sleep: Box::pin(sleep_until(Instant::now() + LONGEST_SLEEP)) }
+        Self { sleep: Box::pin(sleep_until(Instant::now() + LONGEST_SLEEP)), limit: None }
+    }
+
+    /// Ends every wait at the limit, if there is one.
+    pub(crate) fn limit(&mut self, limit: Option<Instant>) {
+        self.limit = limit;
+    }
+
+    /// The limit, if there is one.
+    pub(crate) fn limited(&self) -> Option<Instant> {
+        self.limit
+    }
+
+    /// Whether the limit has passed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.limit.is_some_and(|limit| limit <= Instant::now())
     }
 
     /// Waits for the future until `at`.
     pub(crate) async fn until<T>(&mut self, at: Instant, future: impl Future<Output = T>) -> Result<T, Expired> {
+        let at = self.limit.map_or(at, |limit| limit.min(at));
         let mut future = pin!(future);
         poll_fn(|context| {
             if let Poll::Ready(output) = future.as_mut().poll(context) {

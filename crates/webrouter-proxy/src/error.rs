@@ -175,6 +175,16 @@ impl ProxyError {
         to_blame.then(|| self.verdict().cause)
     }
 
+    /// Whether somebody took too long.
+    pub(crate) fn is_timeout(&self) -> bool {
+        use ProxyError::{
+            ClientBodyTimeout, ClientWriteTimeout, FirstByteTimeout, RequestTimeout, UpstreamTimeout,
+            UpstreamWriteTimeout,
+        };
+        matches!(self, FirstByteTimeout | UpstreamTimeout | UpstreamWriteTimeout | RequestTimeout)
+            || matches!(self, ClientBodyTimeout | ClientWriteTimeout)
+    }
+
     /// Whether the app failed, wherever it did.
     pub(crate) fn is_apps(&self) -> bool {
         self.endpoint_fault().is_some() || matches!(self, Self::Unreachable { .. } | Self::RequestTimeout)

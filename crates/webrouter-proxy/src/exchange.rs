@@ -22,10 +22,11 @@ use crate::forward::{self, Forwarded};
 use crate::headers::{Origin, Scheme, TraceId, received_request_id};
 use crate::http1::field::Known;
 use crate::http1::head::{Framing, HeadScanner, RequestHead, ResponseHead};
+use crate::policy::{self, Admission};
 use crate::request::{Method, Request};
 use crate::response;
+use crate::upgrade;
 use crate::upstream::{LoggedRoute, UpstreamState};
-use crate::{policy, upgrade};
 
 /// What becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,8 @@ pub(crate) struct Record {
     pub(crate) interim: bool,
     /// Whether the request had no body, or all of it was read.
     pub(crate) body_read: bool,
+    /// What the circuit breaker waits to be told.
+    pub(crate) admission: Option<Admission>,
     /// How many of the inbound bytes were this request's.
     pub(crate) consumed: usize,
     /// What arrived behind a body that was streamed.
@@ -118,6 +121,7 @@ pub(crate) async fn run(core: &Rc<Core>, client: &mut Client, scratch: &mut Scra
         keep_alive: false,
         interim: false,
         body_read: false,
+        admission: None,
         consumed: 0,
         leftover: Vec::new(),
     };
@@ -181,7 +185,12 @@ async fn serve(
                 return Box::pin(upgrade::run(core, *switched, client, scratch, record)).await.map(Served::Answered);
             }
             Ok(Forwarded::Answered(next)) => return Ok(Served::Answered(next)),
-            Err(error) => return Err(error),
+            Err(error) => {
+                if let Some(admission) = record.admission.take() {
+                    admission.tell_error(&error);
+                }
+                return Err(error);
+            }
         }
     }
 }

@@ -118,11 +118,6 @@ impl Fleet {
         }
     }
 
-    /// Whether requests are tried again at all.
-    pub(crate) fn tries_again(&self) -> bool {
-        self.config.retries.most() > 0.0
-    }
-
     /// What is known of an upstream, made on first use; to be kept, not asked per request.
     pub(crate) fn upstream(&self, upstream: &Upstream) -> Arc<SharedUpstream> {
         let mut upstreams = locked(&self.upstreams);

@@ -16,7 +16,6 @@ use crate::connection::Client;
 use crate::core::Core;
 use crate::error::{BadRequest, ProxyError};
 use crate::exchange::{Next, Record, Scratch, finish};
-use crate::fleet::endpoint::Standing;
 use crate::fleet::upstream::Fault;
 use crate::headers::{Origin, Outgoing, received_request_id};
 use crate::http1::head::Framing;
@@ -53,25 +52,22 @@ pub(crate) async fn run(
     record.consumed = consumed;
 
     let policy = &route.upstream.policy;
-    let admission = policy::admit(policy, &state)?;
+    if record.admission.is_none() {
+        record.admission = policy::admit(policy, &state)?;
+    }
     let forwarding = Forwarding { core, state: &state, route, request, origin };
-    let answered = match policy.timeouts.request {
-        None => forwarding.run(client, scratch, record, &mut body).await,
-        Some(limit) => {
-            let at = record.started + limit;
-            let forwarded = Box::pin(forwarding.run(client, scratch, record, &mut body));
-            tokio::time::timeout_at(at, forwarded).await.unwrap_or(Err(ProxyError::RequestTimeout))
-        }
-    };
-    admission.tell(record.status, answered.as_ref().err());
-    let (connection, ended) = answered?;
+    client.deadline.limit(policy.timeouts.request.map(|limit| record.started + limit));
+    let answered = forwarding.run(client, scratch, record, &mut body).await;
+    client.deadline.limit(None);
+    let (mut connection, ended) = answered?;
     Ok(match ended {
         Ended::Switched { head_len } => {
+            connection.unguard();
             Forwarded::Switched(Box::new(Switched { policy: Arc::clone(policy), connection, head_len }))
         }
         Ended::Answered { reusable } => {
             if let Some(kept_for) = reusable {
-                connection.keep(kept_for);
+                connection.keep(kept_for, policy.timeouts.connect);
             }
             Forwarded::Answered(finish(record, consumed, scratch.inbound.len()))
         }
@@ -118,12 +114,18 @@ impl Forwarding<'_> {
         let affinity = view.affinity(&scratch.head, head, origin.client, &core.config.sticky_key);
         let mut connector = Connector { core, state, view, affinity, tried: Vec::new(), attempts: 0 };
         loop {
-            let connection = connector.connect(freshness).await;
+            let Client { stream, deadline, .. } = &mut *client;
+            let connection = match deadline.limited() {
+                None => connector.connect(freshness, stream).await,
+                Some(limit) => {
+                    let connecting = deadline.until(limit, connector.connect(freshness, stream));
+                    Box::pin(connecting).await.unwrap_or(Err(ProxyError::RequestTimeout))
+                }
+            };
             record.attempts = connector.attempts;
             let mut connection = connection?;
             let (seat, reused) = (Rc::clone(&connection.flight.seat), connection.reused);
             let endpoint = &seat.shared;
-            let was_out = endpoint.standing() == Standing::Sick;
             record.endpoint = Some(endpoint.endpoint.address());
             connector.write_cookie(&seat, origin.scheme, &route.mountpoint, &mut scratch.own_fields);
             let began = Instant::now();
@@ -149,6 +151,8 @@ impl Forwarding<'_> {
                 let fault = if unreachable { Fault::Unreachable(cause) } else { Fault::Broken(cause) };
                 state.shared.failed(endpoint, fault, &core.fleet);
             }
+            let error =
+                if client.deadline.is_over() && error.is_timeout() { ProxyError::RequestTimeout } else { error };
             let may_repeat = replayable && untouched && error.may_be_repeated();
             if may_repeat && stale && freshness != Freshness::New {
                 core.metrics.upstream_stale.increment();
@@ -159,10 +163,7 @@ impl Forwarding<'_> {
             if !may_repeat || !connector.has_another() {
                 return Err(error);
             }
-            // What was under way at an endpoint that is out now is few, and no storm: it gets no more.
-            let fell_out = !was_out && endpoint.standing() == Standing::Sick;
-            let granted = if fell_out { core.fleet.tries_again() } else { state.shared.may_retry(&core.fleet) };
-            if !granted {
+            if !state.shared.may_retry(&core.fleet) {
                 core.metrics.upstream_retries_denied.increment();
                 return Err(error);
             }

@@ -20,22 +20,27 @@ pub(crate) struct Admission {
 }
 
 /// Asks the circuit breaker, where there is one.
-pub(crate) fn admit(policy: &Policy, state: &Rc<UpstreamState>) -> Result<Admission, ProxyError> {
-    let Some(share) = policy.circuit_breaker else { return Ok(Admission { breaker: None }) };
+pub(crate) fn admit(policy: &Policy, state: &Rc<UpstreamState>) -> Result<Option<Admission>, ProxyError> {
+    let Some(share) = policy.circuit_breaker else { return Ok(None) };
     match state.shared.ask_breaker() {
-        Ok(pass) => Ok(Admission { breaker: Some((Arc::clone(&state.shared), pass, share)) }),
+        Ok(pass) => Ok(Some(Admission { breaker: Some((Arc::clone(&state.shared), pass, share)) })),
         Err(retry_after) => Err(ProxyError::CircuitOpen { app: state.shared.proc.name.app().to_owned(), retry_after }),
     }
 }
 
 impl Admission {
-    /// Tells the circuit breaker what the client got.
-    pub(crate) fn tell(mut self, status: u16, error: Option<&ProxyError>) {
+    /// Tells the circuit breaker the status of the app's answer.
+    pub(crate) fn tell(self, status: u16) {
+        self.tell_of(Some(matches!(status, 502..=504)));
+    }
+
+    /// Tells the circuit breaker that there is no answer.
+    pub(crate) fn tell_error(self, error: &ProxyError) {
+        self.tell_of(error.is_apps().then_some(true));
+    }
+
+    fn tell_of(mut self, failed: Option<bool>) {
         if let Some((shared, pass, share)) = self.breaker.take() {
-            let failed = match error {
-                None => Some(matches!(status, 502..=504)),
-                Some(error) => error.is_apps().then_some(true),
-            };
             shared.tell_breaker(pass, failed, share);
         }
     }
@@ -49,10 +54,11 @@ impl Drop for Admission {
     }
 }
 
-/// Whether a request that found no endpoint to serve it waits for one. Nothing of it was sent, or taken in.
+/// Whether a request that found no endpoint to serve it waits for one: only if nothing of it was sent, or taken in.
 pub(crate) fn may_wait(error: &ProxyError, request: &Request, head: &RequestHead, record: &Record) -> bool {
     matches!(error, ProxyError::NoEndpoint { .. } | ProxyError::Drained { .. } | ProxyError::Unreachable { .. })
         && request.method.is_idempotent()
+        && record.upstream_time.is_none()
         // Chunks that are at hand were decoded in their place.
         && head.framing != Framing::Chunked
         && record.upstream.as_ref().is_some_and(|(state, _)| record.started.elapsed() < state.policy().endpoint_wait)

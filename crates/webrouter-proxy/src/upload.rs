@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use tokio::io::ReadBuf;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::Instant;
 
 use crate::body::{Body, BodyError, Patience};
 use crate::deadline::Deadline;
@@ -16,6 +17,8 @@ pub(crate) struct Upload {
     pub(crate) state: Cell<UploadState>,
     /// What arrived behind the body.
     pub(crate) leftover: RefCell<Vec<u8>>,
+    /// When the whole request has to be over.
+    limit: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +30,8 @@ pub(crate) enum UploadState {
 }
 
 impl Upload {
-    pub(crate) fn new(state: UploadState) -> Self {
-        Self { state: Cell::new(state), leftover: RefCell::default() }
+    pub(crate) fn new(state: UploadState, limit: Option<Instant>) -> Self {
+        Self { state: Cell::new(state), leftover: RefCell::default(), limit }
     }
 
     pub(crate) async fn run(
@@ -40,7 +43,9 @@ impl Upload {
     ) -> Result<(), BodyError> {
         if self.state.get() == UploadState::Running {
             let mut buffer = Vec::new();
-            match body.relay(reader, writer, &mut buffer, patience, &mut Deadline::new()).await {
+            let mut deadline = Deadline::new();
+            deadline.limit(self.limit);
+            match body.relay(reader, writer, &mut buffer, patience, &mut deadline).await {
                 Ok(()) => self.state.set(UploadState::Done),
                 Err(BodyError::WriteFailed) => self.state.set(UploadState::Refused),
                 Err(error) => return Err(error),

@@ -66,6 +66,11 @@ impl Client {
         })
     }
 
+    /// Breaks the connection off with a reset.
+    pub fn reset(self) {
+        let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
+    }
+
     /// Ends our sending side and goes on reading.
     pub fn half_close(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);

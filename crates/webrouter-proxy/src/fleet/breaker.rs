@@ -36,8 +36,15 @@ pub(crate) struct Breaker {
 #[derive(Debug)]
 enum Phase {
     Closed,
-    Open { until: Instant },
-    HalfOpen { under_way: u32, succeeded: u32 },
+    Open {
+        until: Instant,
+    },
+    /// Trials that began long ago count no more: some requests go on for hours.
+    HalfOpen {
+        since: Instant,
+        under_way: u32,
+        succeeded: u32,
+    },
 }
 
 /// A request that may go through; it must be given back with what came of it.
@@ -73,10 +80,15 @@ impl Breaker {
             if now < until {
                 return Err(until - now);
             }
-            self.phase = Phase::HalfOpen { under_way: 0, succeeded: 0 };
+            self.phase = Phase::HalfOpen { since: now, under_way: 0, succeeded: 0 };
+        }
+        if let Phase::HalfOpen { since, under_way, .. } = &mut self.phase
+            && now >= *since + OPEN_FOR
+        {
+            (*since, *under_way) = (now, 0);
         }
         match &mut self.phase {
-            Phase::HalfOpen { under_way, succeeded } if *under_way + *succeeded < TRIALS => {
+            Phase::HalfOpen { under_way, succeeded, .. } if *under_way + *succeeded < TRIALS => {
                 *under_way += 1;
                 Ok(Pass::Trial)
             }
@@ -88,7 +100,7 @@ impl Breaker {
     /// Takes note of what came of a request; `None` when nothing can be said, as when the client left.
     pub(crate) fn note(&mut self, pass: Pass, failed: Option<bool>, share: f64, now: Instant) -> Option<Turn> {
         match (&mut self.phase, pass) {
-            (Phase::HalfOpen { under_way, succeeded }, Pass::Trial) => {
+            (Phase::HalfOpen { under_way, succeeded, .. }, Pass::Trial) => {
                 *under_way = under_way.saturating_sub(1);
                 match failed? {
                     true => Some(self.open(now)),
@@ -202,6 +214,19 @@ mod tests {
             trials.iter().map(|pass| scene.breaker.note(*pass, Some(false), 0.5, scene.now)).collect();
         assert_eq!(turns, [None, None, Some(Turn::Closed)]);
         assert_eq!(scene.breaker.ask(scene.now), Ok(Pass::Normal));
+    }
+
+    #[test]
+    fn a_trial_that_does_not_end_is_not_waited_for() {
+        let mut scene = Scene::new();
+        scene.requests(20, true);
+        scene.wait(5);
+        for _ in 0..TRIALS {
+            assert_eq!(scene.breaker.ask(scene.now), Ok(Pass::Trial));
+        }
+        assert!(scene.breaker.ask(scene.now).is_err());
+        scene.wait(5);
+        assert_eq!(scene.requests(3, false), [Turn::Closed]);
     }
 
     #[test]

@@ -14,13 +14,6 @@ pub struct Retries {
     pub floor: f64,
 }
 
-impl Retries {
-    /// 0 where nothing is tried again.
-    pub(crate) fn most(self) -> f64 {
-        self.share.max(self.floor)
-    }
-}
-
 impl Default for Retries {
     fn default() -> Self {
         Self { share: 0.2, floor: 3.0 }
@@ -44,7 +37,7 @@ impl Budget {
     pub(crate) fn withdraw(&mut self, now: Instant, requests: u64, retries: Retries) -> bool {
         let (then, before) = std::mem::replace(&mut self.counted, (now, requests));
         let passed = now.saturating_duration_since(then);
-        // Only the last second counts: a quiet hour saves up nothing for a storm.
+        // Only the last seconds count: a quiet hour saves up nothing for a storm.
         let recent = passed.min(WINDOW);
         let share_of_time = recent.as_secs_f64() / passed.as_secs_f64().max(f64::MIN_POSITIVE);
         let came = requests.saturating_sub(before) as f64 * share_of_time.min(1.0);
@@ -59,7 +52,7 @@ impl Budget {
     }
 }
 
-const WINDOW: Duration = Duration::from_secs(1);
+const WINDOW: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -95,7 +88,7 @@ mod tests {
         let mut budget = Budget::new(start, retries);
         let now = start + Duration::from_secs(3600);
         let granted = (0..1000).filter(|_| budget.withdraw(now, 36_000, retries)).count();
-        assert_eq!(granted, 5, "of 10 requests a second");
+        assert_eq!(granted, 50, "of 10 requests a second, in ten seconds");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The active health checks of every upstream that has one: a task only while a check is under way, and not too many of them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use webrouter_routing::diff::{ProcChange, changes};
-use webrouter_routing::route::Upstream;
+use webrouter_routing::route::{Upstream, UpstreamId};
 use webrouter_routing::snapshot::Snapshot;
 use webrouter_telemetry::metrics::Metrics;
 
@@ -19,6 +20,8 @@ use super::schedule::{First, Job, Schedule};
 pub(super) struct Prober {
     schedule: Schedule,
     running: JoinSet<Ended>,
+    /// How many of each upstream.
+    running_of: HashMap<UpstreamId, usize>,
     metrics: Metrics,
     /// The last check could not be made, for want of files or memory.
     starved: bool,
@@ -29,7 +32,7 @@ type Ended = (Job, Result<Option<Probe>, CannotAsk>);
 impl Prober {
     pub(super) fn new(metrics: Metrics) -> Self {
         let schedule = Schedule::new(fastrand::Rng::new());
-        Self { schedule, running: JoinSet::new(), metrics, starved: false }
+        Self { schedule, running: JoinSet::new(), running_of: HashMap::new(), metrics, starved: false }
     }
 
     /// Checks what is in the new snapshot, from the old one on. The cost grows with the change.
@@ -82,6 +85,12 @@ impl Prober {
         while self.running.len() < MOST_AT_ONCE
             && let Some(job) = self.schedule.take(now)
         {
+            let running = self.running_of.entry(job.upstream.id).or_default();
+            if *running >= MOST_OF_ONE {
+                // It has its turn again after its interval; the others' are not for it to take.
+                continue;
+            }
+            *running += 1;
             self.running.spawn(async move {
                 let ended = probe(job.state.endpoint.address(), &job.upstream).await;
                 (job, ended)
@@ -94,6 +103,12 @@ impl Prober {
             Ok(ended) => ended,
             Err(error) => return tracing::error!(%error, "a health check broke off: a mistake of webrouter's own"),
         };
+        if let Some(running) = self.running_of.get_mut(&job.upstream.id) {
+            *running -= 1;
+            if *running == 0 {
+                self.running_of.remove(&job.upstream.id);
+            }
+        }
         match result {
             Ok(None) => {}
             Ok(Some(probe)) => {
@@ -118,6 +133,8 @@ impl Prober {
 
 /// Checks under way together; what is due beyond that waits its turn.
 const MOST_AT_ONCE: usize = 512;
+/// Of one upstream: whose endpoints are silent must not keep the others' from being checked.
+const MOST_OF_ONE: usize = 64;
 
 #[cfg(test)]
 mod tests;

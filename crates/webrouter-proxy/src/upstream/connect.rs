@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 use webrouter_routing::endpoint::Endpoint;
 use webrouter_telemetry::cause::Cause;
@@ -66,11 +67,15 @@ enum LateOnes {
 
 impl Connector<'_> {
     /// A connection to an endpoint that has not failed this request yet.
-    pub(crate) async fn connect(&mut self, freshness: Freshness) -> Result<UpstreamConnection, ProxyError> {
+    pub(crate) async fn connect(
+        &mut self,
+        freshness: Freshness,
+        client: &TcpStream,
+    ) -> Result<UpstreamConnection, ProxyError> {
         match self.acquire(freshness) {
             Ok(Acquired::Kept(connection)) => Ok(self.kept(connection)),
             // Boxed: what is rarer takes no room in every request's future.
-            first => Box::pin(self.open(first, freshness)).await,
+            first => Box::pin(self.open(first, freshness, client)).await,
         }
     }
 
@@ -85,14 +90,16 @@ impl Connector<'_> {
         &mut self,
         first: Result<Acquired, Refusal>,
         freshness: Freshness,
+        client: &TcpStream,
     ) -> Result<UpstreamConnection, ProxyError> {
         let patience = self.view.upstream.policy.timeouts.connect;
         let mut race = Race::default();
         let mut failure = None;
+        let mut failed = self.tried.clone();
         let mut first = Some(first);
         loop {
             let next = match first.take().unwrap_or_else(|| self.acquire(freshness)) {
-                Err(Refusal::Full) if race.is_empty() => Some(self.wait_for_room(freshness).await?),
+                Err(Refusal::Full) if race.is_empty() => Some(self.wait_for_room(freshness, client).await?),
                 Err(_) => None,
                 Ok(acquired) => Some(acquired),
             };
@@ -118,12 +125,13 @@ impl Connector<'_> {
                         self.state.give_way();
                     }
                     race.end(self.core);
-                    let winner = flight.seat.shared.endpoint;
-                    self.tried.retain(|tried| *tried != winner);
-                    return Ok(UpstreamConnection { stream, flight, reused: false, open });
+                    // Who serves, or was only slower, may be asked again.
+                    self.tried = failed;
+                    return Ok(UpstreamConnection::new(stream, flight, open, false));
                 }
                 Some(Arrival { flight, result: Err(cause), .. }) => {
                     self.note_unreachable(&flight, cause);
+                    failed.push(flight.seat.shared.endpoint);
                     failure = Some(cause);
                 }
             }
@@ -155,13 +163,13 @@ impl Connector<'_> {
         if let Some(max_idle) = freshness.max_idle()
             && let Some((stream, open)) = seat.take(max_idle)
         {
-            return Some(Acquired::Kept(UpstreamConnection { stream, flight, reused: true, open }));
+            return Some(Acquired::Kept(UpstreamConnection::new(stream, flight, open, true)));
         }
         let open = Open::begin(seat, policy.max_connections, &self.core.metrics)?;
         Some(Acquired::ToOpen(flight, open))
     }
 
-    async fn wait_for_room(&self, freshness: Freshness) -> Result<Acquired, ProxyError> {
+    async fn wait_for_room(&self, freshness: Freshness, client: &TcpStream) -> Result<Acquired, ProxyError> {
         let policy = &self.view.upstream.policy;
         let queue = &self.state.shared.queue;
         let refused = |no_room| {
@@ -174,7 +182,10 @@ impl Connector<'_> {
         let place = queue.enter(policy.queue).map_err(refused)?;
         self.core.metrics.upstream_queued.increment();
         let until = Instant::now() + policy.queue_timeout;
-        place.wait(until, || self.acquire(freshness).ok()).await.map_err(refused)
+        tokio::select! {
+            acquired = place.wait(until, || self.acquire(freshness).ok()) => acquired.map_err(refused),
+            () = reset(client) => Err(ProxyError::ClientClosed),
+        }
     }
 
     fn note_unreachable(&self, flight: &Flight, cause: Cause) {
@@ -203,6 +214,13 @@ impl Connector<'_> {
 
     fn app(&self) -> String {
         self.view.upstream.proc.name.app().to_owned()
+    }
+}
+
+/// Waits until the client resets its connection; one that only ends its side still waits for its answer.
+async fn reset(client: &TcpStream) {
+    if client.peek(&mut [0]).await.is_ok() {
+        std::future::pending().await
     }
 }
 

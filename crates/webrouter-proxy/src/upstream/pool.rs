@@ -24,6 +24,9 @@ pub(crate) struct UpstreamConnection {
     /// Whether it served a request before; then its peer may have closed it unnoticed.
     pub(crate) reused: bool,
     pub(crate) open: Open,
+    /// Whether it breaks when what is sent is not acknowledged for a while: also for want of room in a reader that pauses,
+    /// so only while requests are sent that are whole at hand.
+    guarded: bool,
 }
 
 /// Counts a request in flight for as long as it lives.
@@ -97,11 +100,25 @@ impl Drop for Open {
 }
 
 impl UpstreamConnection {
+    /// One that was just opened, or kept.
+    pub(super) fn new(stream: TcpStream, flight: Flight, open: Open, reused: bool) -> Self {
+        Self { stream, flight, open, reused, guarded: true }
+    }
+
+    /// Lets its peer pause for as long as other time-outs allow.
+    pub(crate) fn unguard(&mut self) {
+        guard(&self.stream, None);
+        self.guarded = false;
+    }
+
     /// Ends the request and keeps the connection for a later one; the oldest goes when there are too many. Where the
     /// endpoint has left the table, its seat goes with the last request, and what is kept in it.
-    /// `kept_for` is for how long the endpoint says it keeps it.
-    pub(crate) fn keep(self, kept_for: Option<Duration>) {
-        let Self { stream, flight, open, .. } = self;
+    /// `kept_for` is for how long the endpoint says it keeps it, `connect` the connect time-out.
+    pub(crate) fn keep(self, kept_for: Option<Duration>, connect: Duration) {
+        let Self { stream, flight, open, guarded, .. } = self;
+        if !guarded {
+            guard(&stream, Some(connect));
+        }
         let seat = Rc::clone(&flight.seat);
         if open.limited && seat.upstream.queue.waiting() > 0 {
             // Whoever waits may be on another core, which cannot use this one.
@@ -194,10 +211,18 @@ impl Idle {
     }
 }
 
+/// A host that falls silent is noticed in this time (RFC 5482): what is sent to it is not acknowledged.
+pub(super) fn guard(stream: &TcpStream, patience: Option<Duration>) {
+    // Where it cannot be set, the other time-outs are left.
+    let _ = SockRef::from(stream).set_tcp_user_timeout(patience.map(|patience| patience.max(SHORTEST_GUARD)));
+}
+
 fn or_any(limit: Option<NonZeroU32>) -> u32 {
     limit.map_or(u32::MAX, NonZeroU32::get)
 }
 
+/// Time for a packet to be sent again.
+const SHORTEST_GUARD: Duration = Duration::from_secs(1);
 const MAX_IDLE_PER_ENDPOINT: usize = 256;
 pub(super) const MAX_IDLE: Duration = Duration::from_secs(30);
 /// A request must not be under way when the endpoint's time is up.

@@ -8,13 +8,12 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use webrouter_routing::endpoint::Endpoint;
 use webrouter_telemetry::cause::Cause;
 
-use super::pool::{Flight, Open};
+use super::pool::{Flight, Open, guard};
 use super::view::Seat;
 use crate::core::Core;
 use crate::fleet::upstream::Fault;
@@ -122,8 +121,7 @@ async fn open_to(endpoint: Endpoint, patience: Duration) -> Result<TcpStream, Ca
         Ok(Ok(stream)) => stream,
     };
     stream.set_nodelay(true).map_err(|_| Cause::ConnectFailed)?;
-    // A host that falls silent later is noticed in the same time (RFC 5482): what is sent to it is not acknowledged.
-    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(patience));
+    guard(&stream, Some(patience));
     Ok(stream)
 }
 

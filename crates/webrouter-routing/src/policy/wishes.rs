@@ -101,7 +101,7 @@ keys! {
     /// From one probe to the next.
     health_interval: Duration = span(100, HOUR), in health.interval;
     /// For the whole probe.
-    health_timeout: Duration = span(10, HOUR), in health.timeout;
+    health_timeout: Duration = span(10, 10_000), in health.timeout;
     /// Good probes in a row that bring a sick endpoint back.
     health_rise: u32 = Count { least: 1, most: 100 }, in health.rise;
     /// Bad probes in a row that make an endpoint sick.

@@ -32,6 +32,9 @@ struct Scene {
     core: Core,
     state: Rc<UpstreamState>,
     view: Rc<View>,
+    /// Both ends of a client's connection.
+    client: TcpStream,
+    _far: std::net::TcpStream,
     _sockets: Vec<Socket>,
 }
 
@@ -86,7 +89,12 @@ fn scene(hosts: &[Host], policy: Policy) -> Scene {
     let state = core.upstream(&upstream);
     let view = state.view(&upstream, &core.fleet);
     view.turn.set(0);
-    Scene { core, state, view, _sockets: sockets }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let far = std::net::TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
+    let (client, _) = listener.accept().expect("a connection");
+    client.set_nonblocking(true).expect("it does not block");
+    let client = TcpStream::from_std(client).expect("a connection");
+    Scene { core, state, view, client, _far: far, _sockets: sockets }
 }
 
 impl Scene {
@@ -122,7 +130,7 @@ async fn check(hosts: &[Host], serving: usize, failures: &[u32], head_starts: u3
     let scene = scene(hosts, patient(Duration::from_secs(1)));
     let began = Instant::now();
     let mut connector = scene.connector();
-    let connection = connector.connect(Freshness::Any).await.expect("a connection");
+    let connection = connector.connect(Freshness::Any, &scene.client).await.expect("a connection");
     let took = began.elapsed();
     assert_eq!(connection.flight.seat.shared.endpoint, scene.view.seats[serving].shared.endpoint);
     assert!(took >= HEAD_START * head_starts && took < HEAD_START * (head_starts + 3), "{took:?}");
@@ -131,7 +139,7 @@ async fn check(hosts: &[Host], serving: usize, failures: &[u32], head_starts: u3
     assert_eq!(late.iter().sum::<u32>(), head_starts, "whose end is awaited");
     if head_starts > 0 {
         let mut another = scene.connector();
-        let second = another.connect(Freshness::New).await.expect("a connection");
+        let second = another.connect(Freshness::New, &scene.client).await.expect("a connection");
         assert_eq!(another.attempts, 1, "who is late is spared");
         drop(second);
     }
@@ -145,7 +153,7 @@ async fn check(hosts: &[Host], serving: usize, failures: &[u32], head_starts: u3
     let only =
         |own: (u32, u32)| (0..hosts.len()).map(|nth| if nth == serving { own } else { (0, 0) }).collect::<Vec<_>>();
     assert_eq!(scene.counts(), only((1, 1)), "who lost the race is left");
-    connection.keep(None);
+    connection.keep(None, Duration::from_secs(1));
     assert_eq!(scene.counts(), only((0, 1)));
     scene.view.seats[serving].give_way();
     assert_eq!(scene.counts(), only((0, 0)));
@@ -167,7 +175,7 @@ async fn nobody_to_be_reached_is_said_in_time() {
     let check = async |hosts: &[Host], cause: Cause, most: Duration| {
         let scene = scene(hosts, patient(Duration::from_millis(400)));
         let began = Instant::now();
-        let error = scene.connector().connect(Freshness::Any).await.expect_err("nobody");
+        let error = scene.connector().connect(Freshness::Any, &scene.client).await.expect_err("nobody");
         assert!(matches!(error, ProxyError::Unreachable { cause: found, .. } if found == cause), "{error:?}");
         assert!(began.elapsed() < most, "{:?}", began.elapsed());
         assert_eq!(scene.counts(), vec![(0, 0); hosts.len()]);
@@ -183,7 +191,7 @@ async fn nobody_to_be_reached_is_said_in_time() {
 async fn a_race_that_is_broken_off_leaves_no_count() {
     let scene = scene(&[Host::Silent, Host::Silent], patient(Duration::from_secs(60)));
     let mut connector = scene.connector();
-    let mut connecting = Box::pin(connector.connect(Freshness::Any));
+    let mut connecting = Box::pin(connector.connect(Freshness::Any, &scene.client));
     let begun = timeout(HEAD_START * 2, &mut connecting).await;
     assert!(begun.is_err(), "nobody answers");
     assert_eq!(scene.counts(), [(1, 1), (1, 1)], "both are asked by now");
@@ -197,16 +205,19 @@ async fn who_waits_for_a_connection_waits_quietly() {
     let policy = Policy { max_connections: one, queue_timeout: Duration::from_millis(200), ..Policy::default() };
     let scene = scene(&[Host::Answers], policy);
     let test = async {
-        let held = scene.connector().connect(Freshness::Any).await.expect("a connection");
+        let held = scene.connector().connect(Freshness::Any, &scene.client).await.expect("a connection");
         let asked = scene.view.turn.get();
-        let error = scene.connector().connect(Freshness::Any).await.expect_err("there is one connection");
+        let error =
+            scene.connector().connect(Freshness::Any, &scene.client).await.expect_err("there is one connection");
         assert!(matches!(error, ProxyError::Busy { cause: Cause::QueueTimeout, .. }), "{error:?}");
         let asked = scene.view.turn.get() - asked;
         assert!(asked <= 3, "it asked {asked} times though nothing changed");
         assert_eq!(scene.counts(), [(1, 1)]);
         // And has it as soon as it is free, on this core or another.
         let mut waiter = scene.connector();
-        let (waited, ()) = tokio::join!(waiter.connect(Freshness::Any), async { held.keep(None) });
+        let (waited, ()) = tokio::join!(waiter.connect(Freshness::Any, &scene.client), async {
+            held.keep(None, Duration::from_secs(1))
+        });
         drop(waited.expect("a connection"));
         assert_eq!(scene.counts(), [(0, 0)]);
     };
@@ -218,8 +229,13 @@ async fn an_idle_connection_that_is_too_old_makes_room_for_a_new_one() {
     let policy = Policy { max_connections: NonZeroU32::new(1), ..Policy::default() };
     let scene = scene(&[Host::Answers], policy);
     let test = async {
-        scene.connector().connect(Freshness::Any).await.expect("a connection").keep(None);
-        let connection = scene.connector().connect(Freshness::New).await.expect("a new one");
+        scene
+            .connector()
+            .connect(Freshness::Any, &scene.client)
+            .await
+            .expect("a connection")
+            .keep(None, Duration::from_secs(1));
+        let connection = scene.connector().connect(Freshness::New, &scene.client).await.expect("a new one");
         assert!(!connection.reused);
         assert_eq!(scene.counts(), [(1, 1)]);
     };
@@ -230,9 +246,14 @@ async fn an_idle_connection_that_is_too_old_makes_room_for_a_new_one() {
 #[tokio::test]
 async fn what_is_too_old_for_one_request_is_kept_for_another() {
     let scene = scene(&[Host::Answers], Policy::default());
-    scene.connector().connect(Freshness::Any).await.expect("a connection").keep(None);
+    scene
+        .connector()
+        .connect(Freshness::Any, &scene.client)
+        .await
+        .expect("a connection")
+        .keep(None, Duration::from_secs(1));
     let seat = &scene.view.seats[0];
     assert!(seat.take(Duration::ZERO).is_none());
     assert_eq!(scene.counts(), [(0, 1)]);
-    assert!(scene.connector().connect(Freshness::Any).await.expect("a connection").reused);
+    assert!(scene.connector().connect(Freshness::Any, &scene.client).await.expect("a connection").reused);
 }
