@@ -3,19 +3,18 @@
 use std::io;
 
 use tokio::io::AsyncReadExt;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 use webrouter_routing::policy::Timeouts;
 
-use crate::body::write_all;
 use crate::core::Core;
 use crate::deadline::Deadline;
 use crate::error::{BadResponse, ProxyError};
 use crate::exchange::{Record, Scratch};
 use crate::headers;
 use crate::http1::encode;
-use crate::http1::head::{HeadScanner, ResponseHead, Version};
+use crate::http1::head::{Framing, HeadScanner, ResponseHead, Version};
 use crate::request::Request;
+use crate::stream::{Opening, Reader, Writer};
 use crate::upload::{Upload, UploadState};
 
 /// What reading a head takes.
@@ -33,8 +32,8 @@ impl AnswerHead<'_> {
     /// Reads up to the final head, passing interim ones on; says how long it is.
     pub(crate) async fn read(
         mut self,
-        reader: &mut ReadHalf<'_>,
-        client_writer: &mut WriteHalf<'_>,
+        reader: &mut Reader<'_>,
+        client_writer: &mut Writer<'_>,
     ) -> Result<usize, ProxyError> {
         let limits = &self.core.config.limits;
         let mut interim_bytes = 0;
@@ -43,6 +42,9 @@ impl AnswerHead<'_> {
             let Scratch { response, response_head, head, reply, .. } = &mut *self.scratch;
             let bytes = response.get(..head_len).unwrap_or_default();
             response_head.parse(bytes, limits.request_headers).map_err(BadResponse::from)?;
+            if let (Reader::Http2(_), Framing::UntilClose) = (&reader, response_head.framing) {
+                response_head.framing = Framing::Stream;
+            }
             match response_head.status {
                 101 if self.request.upgrade.is_none() => return Err(BadResponse::UnaskedUpgrade.into()),
                 101 | 200.. => return Ok(head_len),
@@ -53,9 +55,11 @@ impl AnswerHead<'_> {
                 return Err(BadResponse::HeadTooLarge.into());
             }
             self.record.interim = true;
-            if head.version == Version::Http11 {
+            if head.version != Version::Http10 {
                 write_interim(response_head, bytes, reply);
-                write_all(client_writer, reply, self.timeouts.upstream, self.deadline)
+                let opening = Opening { bytes: reply, head_len: reply.len(), ends: false };
+                client_writer
+                    .open(opening, self.timeouts.upstream, self.deadline)
                     .await
                     .map_err(|error| ProxyError::of_download(&error))?;
             }
@@ -64,7 +68,7 @@ impl AnswerHead<'_> {
     }
 
     /// Reads until a head is whole. While the request's body goes up, its own time-outs count.
-    async fn read_one(&mut self, reader: &mut ReadHalf<'_>) -> Result<usize, ProxyError> {
+    async fn read_one(&mut self, reader: &mut Reader<'_>) -> Result<usize, ProxyError> {
         let response = &mut self.scratch.response;
         let mut scanner = HeadScanner::default();
         response.reserve(FIRST_READ);
@@ -84,6 +88,9 @@ impl AnswerHead<'_> {
                 Ok(Ok(0)) => return Err(ProxyError::UpstreamClosed),
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => return Err(ProxyError::HostSilent),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    return Err(ProxyError::UpstreamRefused);
+                }
                 Ok(Err(_)) => return Err(ProxyError::UpstreamReset),
             }
         }

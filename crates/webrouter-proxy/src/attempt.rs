@@ -6,13 +6,10 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use webrouter_routing::policy::{Policy, Timeouts};
 
 use crate::answer::AnswerHead;
-use crate::body::{Body, BodyError, Patience, Sink, write_all};
+use crate::body::{Body, BodyError, Patience, Sink};
 use crate::connection::Client;
 use crate::core::Core;
 use crate::deadline::Deadline;
@@ -21,6 +18,7 @@ use crate::exchange::{Record, Scratch};
 use crate::headers::{self, Delivery};
 use crate::http1::head::{Framing, Version};
 use crate::request::{Method, Request};
+use crate::stream::{End, Opening, Reader, Writer};
 use crate::upload::{Background, Upload, UploadState};
 use crate::upstream::pool::UpstreamConnection;
 
@@ -51,7 +49,9 @@ impl Attempt<'_> {
         let (mut client_reader, mut client_writer) = stream.split();
         let (mut reader, mut writer) = connection.stream.split();
         scratch.response.clear();
-        let upload = match write_all(&mut writer, &scratch.outbound, timeouts.upstream, deadline).await {
+        let Scratch { outbound, outbound_head_len, .. } = &*scratch;
+        let opening = Opening { bytes: outbound, head_len: *outbound_head_len, ends: body.is_done() };
+        let upload = match writer.open(opening, timeouts.upstream, deadline).await {
             Err(BodyError::WriteTimeout) => return Err(ProxyError::UpstreamWriteTimeout),
             Err(_) => Upload::new(UploadState::Refused, limit),
             Ok(()) if body.is_done() => Upload::new(UploadState::Done, limit),
@@ -75,7 +75,7 @@ impl Attempt<'_> {
             let kept_for = scratch.response_head.kept_for(&scratch.response);
             let delivery = delivery(core, request, scratch, record, &upload);
             if delivery.framing == Framing::UntilClose {
-                set_end(client_writer.as_ref(), End::Reset);
+                client_writer.set_end(End::Reset);
             }
             let down = Down { core, timeouts, scratch, record, delivery, head_len };
             let relayed = background.alongside(down.run(&mut reader, &mut client_writer, deadline)).await;
@@ -84,7 +84,7 @@ impl Attempt<'_> {
         record.bytes_received = body.moved;
         record.leftover = upload.leftover.take();
         let tail = relayed?;
-        set_end(stream, End::Proper);
+        stream.set_end(End::Proper);
         let uploaded = upload.state.get() == UploadState::Done;
         let answer = &scratch.response_head;
         record.body_read = uploaded && record.leftover.is_empty();
@@ -103,22 +103,6 @@ pub(crate) enum Ended {
     Answered {
         reusable: Option<Option<Duration>>,
     },
-}
-
-/// How the close of a client's connection will look to it.
-enum End {
-    Proper,
-    /// Where the connection's end is the body's, only a reset says that it was cut, whatever cuts it.
-    Reset,
-}
-
-fn set_end(stream: &TcpStream, end: End) {
-    let linger = match end {
-        End::Proper => None,
-        End::Reset => Some(Duration::ZERO),
-    };
-    // On a socket that is broken already it makes no difference.
-    let _ = SockRef::from(stream).set_linger(linger);
 }
 
 /// What follows a relayed answer on the endpoint's connection.
@@ -142,11 +126,11 @@ struct Down<'a> {
 impl Down<'_> {
     async fn run(
         self,
-        reader: &mut ReadHalf<'_>,
-        client_writer: &mut WriteHalf<'_>,
+        reader: &mut Reader<'_>,
+        client_writer: &mut Writer<'_>,
         deadline: &mut Deadline,
     ) -> Result<Tail, ProxyError> {
-        let Self { core, timeouts, scratch, record, delivery, head_len } = self;
+        let Self { core, timeouts, scratch, record, delivery, head_len: received_head_len } = self;
         let Scratch { response, response_head, own_fields, reply, head, .. } = scratch;
         record.status = response_head.status;
         record.keep_alive = delivery.keep_alive;
@@ -156,16 +140,22 @@ impl Down<'_> {
             let date = core.date.borrow();
             headers::write_response(response_head, response, own_fields, version, delivery, date.as_bytes(), reply);
         }
-        let sink = if delivery.framing == Framing::Chunked { Sink::Chunked } else { Sink::Plain };
+        let head_len = reply.len();
+        let sink = match delivery.framing {
+            Framing::Chunked => Sink::Chunked,
+            Framing::Stream => Sink::Stream,
+            Framing::None | Framing::Length(_) | Framing::UntilClose => Sink::Plain,
+        };
         let framing = if delivery.framing == Framing::None { Framing::None } else { response_head.framing };
         let mut body = Body::new(framing, sink, None);
-        let at_hand = response.get_mut(head_len..).unwrap_or_default();
+        let at_hand = response.get_mut(received_head_len..).unwrap_or_default();
         let taken = body.absorb(at_hand, reply);
         let mut extra = taken.as_ref().is_ok_and(|taken| *taken < at_hand.len());
         record.answered = true;
         let patience = Patience { read: timeouts.upstream, write: timeouts.upstream };
         let relayed = async {
-            write_all(client_writer, reply, patience.write, deadline).await?;
+            let ends = matches!(delivery.framing, Framing::None | Framing::Length(0));
+            client_writer.open(Opening { bytes: reply, head_len, ends }, patience.write, deadline).await?;
             taken?;
             response.clear();
             body.relay(reader, client_writer, response, patience, deadline).await?;
@@ -191,6 +181,7 @@ fn delivery(core: &Core, request: &Request, scratch: &Scratch, record: &Record, 
         _ if bodiless => Framing::None,
         (Framing::Length(length), _) => Framing::Length(length),
         (_, Version::Http11) => Framing::Chunked,
+        (_, Version::Http2) => Framing::Stream,
         (_, Version::Http10) => Framing::UntilClose,
     };
     let keep_alive = record.keep_alive

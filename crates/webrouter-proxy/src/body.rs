@@ -2,13 +2,13 @@
 
 use bytes::BufMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
 use crate::deadline::{Deadline, Expired, at_once};
 use crate::http1::body::{ChunkDecoder, ChunkError, ChunkSize, encode_end};
 use crate::http1::head::Framing;
 use crate::splice::{self, Pipe};
+use crate::stream::{Reader, Writer};
 
 /// What is left of a body, and how it is written on.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Body {
     /// Bytes of body so far, codings aside.
     pub(crate) moved: u64,
     limit: Option<u64>,
+    /// What followed it, as HTTP/1.1 writes it, where it is not written with the body.
+    trailers: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -26,6 +28,8 @@ enum Source {
     Length(u64),
     Chunked(ChunkDecoder),
     UntilClose,
+    /// Until the stream of HTTP/2 ends.
+    Stream,
 }
 
 /// How a body is written.
@@ -34,6 +38,8 @@ pub(crate) enum Sink {
     /// As it is: its length was told, or the connection's end is the body's.
     Plain,
     Chunked,
+    /// As it is, and its end is told with the trailers.
+    Stream,
 }
 
 /// Why a body did not go through.
@@ -69,8 +75,9 @@ impl Body {
             Framing::Length(length) => Source::Length(length),
             Framing::Chunked => Source::Chunked(ChunkDecoder::default()),
             Framing::UntilClose => Source::UntilClose,
+            Framing::Stream => Source::Stream,
         };
-        Self { source, sink, moved: 0, limit }
+        Self { source, sink, moved: 0, limit, trailers: Vec::new() }
     }
 
     /// Whether the whole body has been taken in.
@@ -83,7 +90,7 @@ impl Body {
         let (data, consumed) = self.decode(raw)?;
         let body = raw.get(..data).unwrap_or_default();
         match self.sink {
-            Sink::Plain => out.extend_from_slice(body),
+            Sink::Plain | Sink::Stream => out.extend_from_slice(body),
             Sink::Chunked if data > 0 => {
                 out.extend_from_slice(ChunkSize::new(data).as_bytes());
                 out.extend_from_slice(body);
@@ -98,14 +105,15 @@ impl Body {
     /// Moves the rest of the body; bytes after its end are left in `buffer`.
     pub(crate) async fn relay(
         &mut self,
-        reader: &mut ReadHalf<'_>,
-        writer: &mut WriteHalf<'_>,
+        reader: &mut Reader<'_>,
+        writer: &mut Writer<'_>,
         buffer: &mut Vec<u8>,
         patience: Patience,
         deadline: &mut Deadline,
     ) -> Result<(), BodyError> {
         self.splice(reader, writer, patience, deadline).await?;
-        let (mut room, mut turn) = (self.first_room(), 0);
+        let largest = if writer.socket().is_some() { LARGEST_READ } else { LARGEST_PIECE };
+        let (mut room, mut turn) = (self.first_room().min(largest), 0);
         while !self.is_done() {
             buffer.clear();
             buffer.resize(GAP, 0);
@@ -115,8 +123,12 @@ impl Body {
             match deadline.until(at, reader.read_buf(&mut window)).await {
                 Err(Expired) => return Err(BodyError::ReadTimeout),
                 Ok(Ok(0)) if matches!(self.source, Source::UntilClose) => self.source = Source::Done,
+                Ok(Ok(0)) if matches!(self.source, Source::Stream) => {
+                    self.trailers = reader.take_trailers();
+                    self.source = Source::Done;
+                }
                 Ok(Ok(0)) | Ok(Err(_)) => return Err(BodyError::ReadCut),
-                Ok(Ok(read)) if read == room => room = (room * 2).min(LARGEST_READ),
+                Ok(Ok(read)) if read == room => room = (room * 2).min(largest),
                 Ok(Ok(_)) => {}
             }
             let raw = buffer.get_mut(GAP..).unwrap_or_default();
@@ -136,7 +148,15 @@ impl Body {
                 buffer.extend_from_slice(&leftover);
             }
         }
-        Ok(())
+        self.finish(writer)
+    }
+
+    /// Tells the end of a body that is whole, where the body does not do so itself.
+    pub(crate) fn finish(&mut self, writer: &mut Writer<'_>) -> Result<(), BodyError> {
+        match self.sink {
+            Sink::Stream if self.is_done() => writer.finish(&std::mem::take(&mut self.trailers)),
+            _ => Ok(()),
+        }
     }
 
     /// A body whose length is known is read in as few pieces as may be; another one shows by and by how fast it comes.
@@ -150,11 +170,12 @@ impl Body {
     /// Moves what is long and goes through unchanged without copying it.
     async fn splice(
         &mut self,
-        reader: &ReadHalf<'_>,
-        writer: &WriteHalf<'_>,
+        reader: &Reader<'_>,
+        writer: &Writer<'_>,
         patience: Patience,
         deadline: &mut Deadline,
     ) -> Result<(), BodyError> {
+        let (Some(reader), Some(writer)) = (reader.socket(), writer.socket()) else { return Ok(()) };
         let left = match self.source {
             Source::Length(left) if left >= WORTH_A_PIPE && self.sink == Sink::Plain && self.limit.is_none() => left,
             _ => return Ok(()),
@@ -180,11 +201,11 @@ impl Body {
     }
 
     fn write_end(&mut self, out: &mut Vec<u8>) -> Result<(), BodyError> {
-        if self.sink == Sink::Plain {
+        if self.sink != Sink::Chunked {
             return Ok(());
         }
         match &self.source {
-            Source::Done => encode_end(b"", out)?,
+            Source::Done => encode_end(&self.trailers, out)?,
             Source::Chunked(decoder) if decoder.is_done() => encode_end(decoder.trailers(), out)?,
             _ => return Ok(()),
         }
@@ -207,12 +228,13 @@ impl Body {
             }
             Source::Chunked(decoder) => {
                 let decoded = decoder.decode(raw)?;
-                if decoded.done && self.sink == Sink::Plain {
+                if decoded.done && self.sink != Sink::Chunked {
+                    self.trailers = decoder.trailers().to_vec();
                     self.source = Source::Done;
                 }
                 (decoded.data, decoded.consumed)
             }
-            Source::UntilClose => (raw.len(), raw.len()),
+            Source::UntilClose | Source::Stream => (raw.len(), raw.len()),
         };
         self.moved += data as u64;
         match self.limit {
@@ -224,7 +246,7 @@ impl Body {
 
 /// Writes everything; each write that moves bytes starts the patience anew.
 pub(crate) async fn write_all(
-    writer: &mut WriteHalf<'_>,
+    writer: &mut Writer<'_>,
     mut bytes: &[u8],
     patience: std::time::Duration,
     deadline: &mut Deadline,
@@ -241,6 +263,13 @@ pub(crate) async fn write_all(
             Ok(Ok(written)) => bytes = bytes.get(written..).unwrap_or_default(),
         }
     }
+    if let Writer::Tls(_) = writer {
+        // What the socket did not take at once waits in the session.
+        return match deadline.until(Instant::now() + patience, writer.flush()).await {
+            Err(Expired) => Err(BodyError::WriteTimeout),
+            Ok(flushed) => flushed.map_err(|_| BodyError::WriteFailed),
+        };
+    }
     Ok(())
 }
 
@@ -252,5 +281,7 @@ const FIRST_READ: usize = 16 * 1024;
 const WORTH_A_PIPE: u64 = 256 * 1024;
 /// What a client that never reads may hold.
 const LARGEST_READ: usize = 128 * 1024;
+/// The same, where many answers share a connection, or what is read is copied once more.
+const LARGEST_PIECE: usize = 32 * 1024;
 /// After so much, other connections of the core have their turn.
 pub(crate) const BYTES_PER_TURN: usize = 1024 * 1024;

@@ -1,11 +1,13 @@
 //! What the data plane is told at start.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use crate::sticky::StickyKey;
+use crate::tls::Acceptor;
 
 /// Everything the data plane needs besides its table.
 #[derive(Debug, Clone)]
@@ -22,6 +24,12 @@ pub struct ProxyConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// What a request for a host that nobody claims gets.
     pub unknown_host: UnknownHost,
+    /// Whether HTTP/2 may be spoken on listeners without TLS, by clients that know so (RFC 9113 §3.3).
+    pub h2c: bool,
+    /// Peers whose connections begin with a header of the PROXY protocol, and from whom alone it is taken.
+    pub proxy_protocol: Vec<IpNet>,
+    /// Makes TLS of what arrives on listeners that are encrypted.
+    pub tls: Option<Arc<Acceptor>>,
     /// Signs the cookies that lead clients back to their endpoints.
     pub sticky_key: StickyKey,
 }
@@ -33,6 +41,17 @@ pub struct ListenerConfig {
     pub address: SocketAddr,
     /// Which hosts answer on it.
     pub scope: Scope,
+    /// Whether it is encrypted.
+    pub security: Security,
+}
+
+/// Whether what is spoken on a listener is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// HTTP.
+    Plain,
+    /// HTTPS.
+    Tls,
 }
 
 /// Which hosts answer on a listener.

@@ -9,18 +9,34 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::arrival::{self, Arrived, Version};
 use crate::clients::Presence;
-use crate::config::Scope;
+use crate::config::{Scope, Security};
 use crate::core::Core;
 use crate::deadline::Deadline;
 use crate::exchange::{self, Next};
+use crate::http2;
+use crate::stream::Stream;
+use crate::tls::ClientCertificate;
 
-/// The client's side of a connection.
+/// The client's side of a request.
 pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
-    pub(crate) peer: IpAddr,
-    pub(crate) scope: Scope,
+    pub(crate) stream: Stream,
+    pub(crate) peer: Rc<Peer>,
     pub(crate) deadline: Deadline,
+}
+
+/// What is known of a client before it asks for anything.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// The client's, or what the PROXY protocol says of it.
+    pub(crate) address: IpAddr,
+    /// Who said so.
+    pub(crate) proxy: Option<IpAddr>,
+    pub(crate) scope: Scope,
+    pub(crate) security: Security,
+    /// What the TLS handshake said of it, where it was asked.
+    pub(crate) certificate: Option<ClientCertificate>,
 }
 
 enum Wake {
@@ -29,13 +45,27 @@ enum Wake {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(core: Rc<Core>, presence: Presence, stream: TcpStream, peer: SocketAddr, scope: Scope) {
-    let mut client = Client { stream, peer: peer.ip().to_canonical(), scope, deadline: Deadline::new() };
+pub(crate) async fn serve(
+    core: Rc<Core>,
+    presence: Presence,
+    stream: TcpStream,
+    peer: SocketAddr,
+    (scope, security): (Scope, Security),
+) {
+    let address = peer.ip().to_canonical();
+    let Some(arrived) = Box::pin(arrival::run(&core, stream, address, scope, security)).await else { return };
+    let Arrived { transport, version, peer } = arrived;
+    let peer = Rc::new(peer);
+    if version == Version::Http2 {
+        return Box::pin(http2::server::serve(core, presence, transport, peer)).await;
+    }
+    let mut client = Client { stream: transport.into_stream(), peer, deadline: Deadline::new() };
     while let Wake::Readable = wait(&core, &presence, &mut client).await {
         if let Next::Close = Box::pin(serve_requests(&core, &mut client)).await {
-            return;
+            break;
         }
     }
+    close(&mut client).await;
 }
 
 /// Serves the requests that are there; what they need is held until the connection is idle again.
@@ -59,7 +89,7 @@ async fn serve_requests(core: &Rc<Core>, client: &mut Client) -> Next {
 async fn wait(core: &Core, presence: &Presence, client: &mut Client) -> Wake {
     let at = Instant::now() + core.config.timeouts.keep_alive;
     let stream = &client.stream;
-    let woken = poll_fn(|context| match stream.poll_read_ready(context) {
+    let woken = poll_fn(|context| match stream.poll_readable(context) {
         Poll::Ready(Ok(())) => Poll::Ready(Wake::Readable),
         Poll::Ready(Err(_)) => Poll::Ready(Wake::Over),
         Poll::Pending => presence.poll_stop(context).map(|()| Wake::Over),
@@ -73,11 +103,12 @@ async fn linger(client: &mut Client) {
     let at = Instant::now() + LINGER;
     let Client { stream, deadline, .. } = client;
     let drained = async {
-        stream.shutdown().await?;
+        let (mut reader, mut writer) = stream.split();
+        writer.shutdown().await?;
         let mut sink = vec![0; 4096];
         let mut left = LINGER_BYTES;
         while left > 0 {
-            match stream.read(&mut sink).await? {
+            match reader.read(&mut sink).await? {
                 0 => break,
                 read => left = left.saturating_sub(read),
             }
@@ -85,6 +116,13 @@ async fn linger(client: &mut Client) {
         std::io::Result::Ok(())
     };
     let _ = deadline.until(at, drained).await;
+}
+
+/// Ends a connection; under TLS the client learns that nothing was cut away.
+async fn close(client: &mut Client) {
+    if let Stream::Tls(stream) = &client.stream {
+        let _ = client.deadline.until(Instant::now() + LINGER, stream.close()).await;
+    }
 }
 
 /// Tells a client that there are too many.

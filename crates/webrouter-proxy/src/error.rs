@@ -21,6 +21,9 @@ pub(crate) enum ProxyError {
     OutOfScope,
     #[error("nothing is served at this path")]
     NoPath,
+    /// The host asks for a client certificate, which this connection was not asked for (RFC 9110 §15.5.20).
+    #[error("this host has to be asked on a connection of its own")]
+    Misdirected,
     #[error("the app {app} has no endpoint at the moment")]
     NoEndpoint { app: String },
     #[error("every endpoint of the app {app} is being drained")]
@@ -35,6 +38,9 @@ pub(crate) enum ProxyError {
     UpstreamClosed,
     #[error("the connection to the endpoint broke before it answered")]
     UpstreamReset,
+    /// It said that it has processed nothing of it (RFC 9113 §8.7).
+    #[error("the endpoint refused the request unprocessed")]
+    UpstreamRefused,
     #[error("the endpoint's host does not acknowledge what is sent to it")]
     HostSilent,
     #[error("the endpoint did not begin to answer in time")]
@@ -132,6 +138,7 @@ impl ProxyError {
             Self::UnknownHost => (404, Cause::UnknownHost, Page),
             Self::OutOfScope => (404, Cause::OutOfScope, Page),
             Self::NoPath => (404, Cause::NoPath, Page),
+            Self::Misdirected => (421, Cause::Misdirected, Page),
             Self::NoEndpoint { .. } => (503, Cause::NoEndpoint, Page),
             Self::Unreachable { cause: Cause::ConnectTimeout, .. } => (504, Cause::ConnectTimeout, Page),
             // Nothing was sent to anybody: the client may come again, whatever it asked for.
@@ -139,7 +146,7 @@ impl ProxyError {
             Self::Drained { .. } => (503, Cause::Draining, Page),
             Self::HostSilent => (504, Cause::HostSilent, Page),
             Self::UpstreamClosed => (502, Cause::UpstreamClosed, Page),
-            Self::UpstreamReset => (502, Cause::UpstreamReset, Page),
+            Self::UpstreamReset | Self::UpstreamRefused => (502, Cause::UpstreamReset, Page),
             Self::Busy { cause, .. } => (503, *cause, Page),
             Self::CircuitOpen { .. } => (503, Cause::CircuitOpen, Page),
             Self::FirstByteTimeout => (504, Cause::FirstByteTimeout, Page),
@@ -194,6 +201,12 @@ impl ProxyError {
     pub(crate) fn may_be_repeated(&self) -> bool {
         use ProxyError::{FirstByteTimeout, HostSilent, UpstreamClosed, UpstreamReset, UpstreamWriteTimeout};
         matches!(self, UpstreamClosed | UpstreamReset | HostSilent | FirstByteTimeout | UpstreamWriteTimeout)
+            || self.is_unprocessed()
+    }
+
+    /// Whether the endpoint said that it has not begun: then even what is not idempotent can be sent again.
+    pub(crate) fn is_unprocessed(&self) -> bool {
+        matches!(self, Self::UpstreamRefused)
     }
 
     /// When to come again, where that can be said.
@@ -287,6 +300,7 @@ pub(crate) fn reason_phrase(status: u16) -> &'static str {
         413 => "Content Too Large",
         414 => "URI Too Long",
         417 => "Expectation Failed",
+        421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",
         502 => "Bad Gateway",
         503 => "Service Unavailable",

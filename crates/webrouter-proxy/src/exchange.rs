@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 use webrouter_routing::route::Route;
+use webrouter_routing::snapshot::Snapshot;
 use webrouter_routing::table::Outcome;
 use webrouter_telemetry::access_log::{Entry, LogFileId};
 use webrouter_telemetry::cause::Cause;
@@ -22,9 +23,11 @@ use crate::forward::{self, Forwarded};
 use crate::headers::{Origin, Scheme, TraceId, received_request_id};
 use crate::http1::field::Known;
 use crate::http1::head::{Framing, HeadScanner, RequestHead, ResponseHead};
+use crate::http2;
 use crate::policy::{self, Admission};
 use crate::request::{Method, Request};
 use crate::response;
+use crate::stream::Stream;
 use crate::upgrade;
 use crate::upstream::{LoggedRoute, UpstreamState};
 
@@ -49,6 +52,7 @@ pub(crate) struct Scratch {
     pub(crate) normal_path: Vec<u8>,
     /// To the endpoint.
     pub(crate) outbound: Vec<u8>,
+    pub(crate) outbound_head_len: usize,
     /// The endpoint's bytes.
     pub(crate) response: Vec<u8>,
     pub(crate) response_head: ResponseHead,
@@ -113,7 +117,7 @@ pub(crate) async fn run(core: &Rc<Core>, client: &mut Client, scratch: &mut Scra
         endpoint: None,
         attempts: 0,
         cause: None,
-        client: client.peer,
+        client: client.peer.address,
         scheme: Scheme::Http,
         made_id: TraceId::new(random),
         upstream: None,
@@ -154,20 +158,24 @@ async fn serve(
     scratch: &mut Scratch,
     record: &mut Record,
 ) -> Result<Served, ProxyError> {
-    let head_len = match read_head(core, client, &mut scratch.inbound).await? {
-        Arrival::Head(head_len) => head_len,
-        Arrival::Nothing(next) => return Ok(Served::Nothing(next)),
-    };
-    record.head_len = head_len;
     let limits = &core.config.limits;
-    let bytes = scratch.inbound.get(..head_len).unwrap_or_default();
-    scratch.head.parse(bytes, limits.request_headers).map_err(BadRequest::from)?;
+    if let Stream::Http2(flow) = &client.stream {
+        record.head_len = http2::head::receive(flow, limits.request_headers, core.random_id().0, scratch)?;
+    } else {
+        match read_head(core, client, &mut scratch.inbound).await? {
+            Arrival::Head(head_len) => record.head_len = head_len,
+            Arrival::Nothing(next) => return Ok(Served::Nothing(next)),
+        }
+        let bytes = scratch.inbound.get(..record.head_len).unwrap_or_default();
+        scratch.head.parse(bytes, limits.request_headers).map_err(BadRequest::from)?;
+    }
+    let bytes = scratch.inbound.get(..record.head_len).unwrap_or_default();
     if scratch.head.target.of_bytes(bytes).len() > limits.request_target_bytes {
         return Err(BadRequest::TargetTooLong.into());
     }
     record.body_read = scratch.head.framing == Framing::None;
     let request = Request::understand(&scratch.head, bytes, &mut scratch.normal_path)?;
-    let origin = Origin::of(&scratch.head, bytes, client.peer, &core.config.trusted_proxies);
+    let origin = Origin::of(&scratch.head, bytes, &client.peer, &core.config.trusted_proxies);
     if origin.hops > MAX_HOPS {
         return Err(BadRequest::Loop.into());
     }
@@ -206,13 +214,23 @@ async fn route(
 ) -> Result<Forwarded, ProxyError> {
     let table = core.table();
     let host = request.host.as_str();
-    if client.scope == Scope::External && table.domains().is_internal(host) {
+    if client.peer.scope == Scope::External && table.domains().is_internal(host) {
         return Err(ProxyError::OutOfScope);
+    }
+    if let Some(tls) = &core.config.tls
+        && tls.demands_client_certificate(host)
+        && client.peer.certificate.is_none()
+    {
+        return Err(ProxyError::Misdirected);
     }
     let path = request.target.normal_path(&scratch.inbound, &scratch.normal_path);
     match table.table().lookup(host, path) {
         Outcome::NoHost => Err(ProxyError::UnknownHost),
         Outcome::NoPath => Err(ProxyError::NoPath),
+        Outcome::Route(route) | Outcome::AddSlash(route) if must_be_https(core, &table, route, origin, host) => {
+            note_route(core, record, route);
+            to_https(core, client, scratch, record, request).await.map(Forwarded::Answered)
+        }
         Outcome::AddSlash(route) => {
             note_route(core, record, route);
             add_slash(core, client, scratch, record, request).await.map(Forwarded::Answered)
@@ -256,14 +274,16 @@ async fn read_head(core: &Core, client: &mut Client, inbound: &mut Vec<u8>) -> R
             return Err(too_large.into());
         }
         inbound.reserve(1);
+        let Client { stream, deadline, .. } = &mut *client;
+        let mut reader = stream.reader();
         let read = if inbound.is_empty() {
             // A new connection counts as readable until it was tried: the head's time begins with its first byte.
-            match at_once(client.stream.read_buf(inbound)) {
+            match at_once(reader.read_buf(inbound)) {
                 Some(read) => Ok(read),
                 None => return Ok(Arrival::Nothing(Next::Idle)),
             }
         } else {
-            client.deadline.until(at, client.stream.read_buf(inbound)).await
+            deadline.until(at, reader.read_buf(inbound)).await
         };
         match read {
             Err(_) => return Err(ProxyError::ClientHeadTimeout),
@@ -284,18 +304,52 @@ async fn add_slash(
     record: &mut Record,
     request: &Request,
 ) -> Result<Next, ProxyError> {
-    record.status = if matches!(request.method, Method::Get | Method::Head) { 301 } else { 308 };
-    record.cause = Some(Cause::AddSlash);
-    let Scratch { inbound, head, normal_path, reply, .. } = scratch;
+    let Scratch { inbound, normal_path, .. } = &*scratch;
     let mut location = Vec::new();
     webrouter_routing::path::encode(request.target.normal_path(inbound, normal_path), &mut location);
     location.push(b'/');
     location.extend_from_slice(request.target.query(inbound));
+    redirect(core, client, scratch, record, request, Cause::AddSlash, &location).await
+}
+
+/// Answers with a redirect that keeps the method (RFC 9110 §15.4.9).
+async fn redirect(
+    core: &Core,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    record: &mut Record,
+    request: &Request,
+    cause: Cause,
+    location: &[u8],
+) -> Result<Next, ProxyError> {
+    record.status = if matches!(request.method, Method::Get | Method::Head) { 301 } else { 308 };
+    record.cause = Some(cause);
+    let Scratch { inbound, head, reply, .. } = scratch;
     record.keep_alive &= record.body_read;
     reply.clear();
-    response::write_redirect(record, head, inbound, &location, core.date.borrow().as_bytes(), reply);
+    response::write_redirect(record, head, inbound, location, core.date.borrow().as_bytes(), reply);
     response::send(core, client, reply, record).await?;
     Ok(finish(record, record.head_len, inbound.len()))
+}
+
+/// Whether a request has to come again over https: not where no certificate serves the host, that would be a dead end.
+fn must_be_https(core: &Core, table: &Snapshot, route: &Route, origin: &Origin, host: &str) -> bool {
+    let asked = route.https_only() && origin.scheme == Scheme::Http;
+    asked && core.config.tls.as_ref().is_some_and(|tls| tls.serves(table, host))
+}
+
+/// Sends a request to the same host and target over https, on its own port.
+async fn to_https(
+    core: &Core,
+    client: &mut Client,
+    scratch: &mut Scratch,
+    record: &mut Record,
+    request: &Request,
+) -> Result<Next, ProxyError> {
+    let mut location = b"https://".to_vec();
+    location.extend_from_slice(request.host.as_str().as_bytes());
+    request.target.write_received(&scratch.inbound, &mut location);
+    redirect(core, client, scratch, record, request, Cause::HttpsOnly, &location).await
 }
 
 /// Tells the client what went wrong, if it can be told.
@@ -312,10 +366,12 @@ async fn fail(
     let silent = matches!(error, ProxyError::UnknownHost | ProxyError::OutOfScope)
         && core.config.unknown_host == UnknownHost::Close;
     if record.answered {
+        client.stream.cut();
         return Next::Close;
     }
     record.status = verdict.status;
     if verdict.answer == Answer::Close || silent {
+        client.stream.cut();
         return Next::Close;
     }
     let Scratch { inbound, head, reply, .. } = scratch;
@@ -324,7 +380,10 @@ async fn fail(
     response::write_page(error, &verdict, record, head, inbound, core.date.borrow().as_bytes(), reply);
     match response::send(core, client, reply, record).await {
         Ok(()) => finish(record, record.head_len, inbound.len()),
-        Err(_) => Next::Close,
+        Err(_) => {
+            client.stream.cut();
+            Next::Close
+        }
     }
 }
 

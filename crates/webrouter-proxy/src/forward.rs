@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use webrouter_routing::policy::Policy;
+use webrouter_routing::policy::{Policy, Protocol};
 use webrouter_routing::route::Route;
 
 use crate::attempt::{Attempt, Ended};
@@ -44,7 +44,11 @@ pub(crate) async fn run(
         return Err(BadRequest::BodyTooLarge.into());
     }
     write_request_head(core, client, scratch, record, request, origin, route);
-    let sink = if framing == Framing::Chunked { Sink::Chunked } else { Sink::Plain };
+    let sink = match (route.upstream.policy.protocol, framing) {
+        (Protocol::H2c, Framing::Chunked | Framing::Stream) => Sink::Stream,
+        (Protocol::Http1, Framing::Chunked | Framing::Stream) => Sink::Chunked,
+        (_, Framing::None | Framing::Length(_) | Framing::UntilClose) => Sink::Plain,
+    };
     let mut body = Body::new(framing, sink, limit);
     let at_hand = scratch.inbound.get_mut(record.head_len..).unwrap_or_default();
     let consumed =
@@ -107,8 +111,8 @@ impl Forwarding<'_> {
         body: &mut Body,
     ) -> Result<(UpstreamConnection, Ended), ProxyError> {
         let Self { core, state, route, request, origin } = self;
-        let replayable = body.is_done() && request.method.is_idempotent();
-        let mut freshness = if replayable { Freshness::Any } else { Freshness::Recent };
+        let whole = body.is_done();
+        let mut freshness = if whole && request.method.is_idempotent() { Freshness::Any } else { Freshness::Recent };
         let view = state.view(&route.upstream, &core.fleet);
         let head = scratch.inbound.get(..record.head_len).unwrap_or_default();
         let affinity = view.affinity(&scratch.head, head, origin.client, &core.config.sticky_key);
@@ -153,7 +157,8 @@ impl Forwarding<'_> {
             }
             let error =
                 if client.deadline.is_over() && error.is_timeout() { ProxyError::RequestTimeout } else { error };
-            let may_repeat = replayable && untouched && error.may_be_repeated();
+            let safe = request.method.is_idempotent() || error.is_unprocessed();
+            let may_repeat = whole && safe && untouched && error.may_be_repeated();
             if may_repeat && stale && freshness != Freshness::New {
                 core.metrics.upstream_stale.increment();
                 freshness = Freshness::New;
@@ -183,7 +188,7 @@ fn write_request_head(
     origin: &Origin,
     route: &Route,
 ) {
-    let Scratch { inbound, head, normal_path, outbound, .. } = scratch;
+    let Scratch { inbound, head, normal_path, outbound, outbound_head_len, .. } = scratch;
     let bytes = inbound.get(..record.head_len).unwrap_or_default();
     outbound.clear();
     Outgoing {
@@ -192,10 +197,12 @@ fn write_request_head(
         head,
         request,
         origin,
-        peer: client.peer,
+        peer: client.peer.address,
+        certificate: client.peer.certificate.as_ref(),
         request_id: received_request_id(head, bytes),
         made_id: &record.made_id,
         span_id: core.random_id().1,
     }
     .write(route, outbound);
+    *outbound_head_len = outbound.len();
 }

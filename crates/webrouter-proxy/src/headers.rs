@@ -7,10 +7,13 @@ use ipnet::IpNet;
 use webrouter_routing::path::encode as encode_path;
 use webrouter_routing::route::Route;
 
+use crate::config::Security;
+use crate::connection::Peer;
 use crate::http1::encode::{self, Named, field, number_field};
 use crate::http1::field::{Field, Known, list_elements};
 use crate::http1::head::{Framing, RequestHead, ResponseHead, Version};
 use crate::request::{Request, Target};
+use crate::tls::ClientCertificate;
 
 /// Where a request came from, after what trusted peers say of it (SPEC: walked from the right).
 #[derive(Debug)]
@@ -43,9 +46,10 @@ impl Scheme {
 
 impl Origin {
     /// Judges the peer's claims.
-    pub(crate) fn of(head: &RequestHead, bytes: &[u8], peer: IpAddr, trusted_proxies: &[IpNet]) -> Self {
+    pub(crate) fn of(head: &RequestHead, bytes: &[u8], peer: &Peer, trusted_proxies: &[IpNet]) -> Self {
         let is_trusted = |address: IpAddr| trusted_proxies.iter().any(|net| net.contains(&address));
-        let mut origin = Self { client: peer, scheme: Scheme::Http, trusted: is_trusted(peer), hops: 0 };
+        let scheme = if peer.security == Security::Tls { Scheme::Https } else { Scheme::Http };
+        let mut origin = Self { client: peer.address, scheme, trusted: is_trusted(peer.address), hops: 0 };
         if !origin.trusted {
             return origin;
         }
@@ -59,8 +63,10 @@ impl Origin {
             }
             origin.hops += 1;
         }
-        if nearest(head, bytes, Known::XForwardedProto).is_some_and(|proto| proto.eq_ignore_ascii_case(b"https")) {
-            origin.scheme = Scheme::Https;
+        match nearest(head, bytes, Known::XForwardedProto) {
+            Some(proto) if proto.eq_ignore_ascii_case(b"https") => origin.scheme = Scheme::Https,
+            Some(proto) if proto.eq_ignore_ascii_case(b"http") => origin.scheme = Scheme::Http,
+            _ => {}
         }
         origin
     }
@@ -125,6 +131,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) request: &'a Request,
     pub(crate) origin: &'a Origin,
     pub(crate) peer: IpAddr,
+    pub(crate) certificate: Option<&'a ClientCertificate>,
     pub(crate) request_id: Option<&'a [u8]>,
     pub(crate) made_id: &'a TraceId,
     pub(crate) span_id: u64,
@@ -164,7 +171,7 @@ impl Outgoing<'_> {
         }
         match head.framing {
             Framing::Length(length) => number_field(out, b"Content-Length", length),
-            Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+            Framing::Chunked | Framing::Stream => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
             Framing::None | Framing::UntilClose => self.write_empty_length(out),
         }
         if request.expects_continue {
@@ -187,6 +194,8 @@ impl Outgoing<'_> {
         match name.first() {
             Some(b'p' | b'P') => !name.eq_ignore_ascii_case(b"proxy"),
             Some(b'x' | b'X') => self.origin.trusted || !begins(b"x-forwarded-"),
+            // What the TLS handshake said of a client is said by us alone.
+            Some(b's' | b'S') => !begins(b"ssl-client-"),
             Some(b'f' | b'F') => self.origin.trusted || !name.eq_ignore_ascii_case(b"forwarded"),
             _ => true,
         }
@@ -223,6 +232,15 @@ impl Outgoing<'_> {
             out.extend_from_slice(b"\r\n");
         }
         field(out, b"X-Request-Id", self.request_id.unwrap_or(self.made_id.as_bytes()));
+        if let Some(certificate) = self.certificate {
+            match &certificate.subject {
+                Some(subject) => {
+                    field(out, b"ssl-client-verify", b"SUCCESS");
+                    field(out, b"ssl-client-subject-dn", subject.as_bytes());
+                }
+                None => field(out, b"ssl-client-verify", b"NONE"),
+            }
+        }
     }
 }
 
@@ -299,7 +317,7 @@ pub(crate) fn write_response(
         Framing::Length(length) => number_field(out, b"Content-Length", length),
         Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Framing::None => write_advertised_length(head, bytes, out),
-        Framing::UntilClose => {}
+        Framing::UntilClose | Framing::Stream => {}
     }
     write_connection(client, delivery.keep_alive, out);
     out.extend_from_slice(b"\r\n");
@@ -320,6 +338,7 @@ pub(crate) fn write_response_fields(head: &ResponseHead, bytes: &[u8], out: &mut
 /// that asked for more is told that it gets it (RFC 9112 §9.3, §9.6).
 pub(crate) fn write_connection(client: Version, keep_alive: bool, out: &mut Vec<u8>) {
     match (client, keep_alive) {
+        (Version::Http2, _) => {}
         (_, false) => out.extend_from_slice(b"Connection: close\r\n"),
         (Version::Http10, true) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
         (Version::Http11, true) => {}

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use webrouter_telemetry::metrics::Limit;
 
 use crate::clients::Presence;
-use crate::config::{ListenerConfig, ProxyConfig, Scope};
+use crate::config::{ListenerConfig, ProxyConfig, Scope, Security};
 use crate::connection;
 use crate::core::Core;
 use crate::deadline::at_once;
@@ -39,7 +39,7 @@ fn fix(error: &io::Error) -> &'static str {
 /// Bound sockets, not yet served.
 #[derive(Debug)]
 pub struct Listeners {
-    pub(crate) per_core: Vec<Vec<(StdListener, Scope)>>,
+    pub(crate) per_core: Vec<Vec<(StdListener, Scope, Security)>>,
     addresses: Vec<ListenerConfig>,
 }
 
@@ -63,9 +63,9 @@ pub fn bind(config: &ProxyConfig) -> Result<Listeners, BindError> {
             // Accepted sockets inherit it.
             socket.set_tcp_nodelay(true).map_err(failed)?;
             socket.listen(BACKLOG).map_err(failed)?;
-            core.push((socket.into(), listener.scope));
+            core.push((socket.into(), listener.scope, listener.security));
         }
-        listeners.addresses.push(ListenerConfig { address, scope: listener.scope });
+        listeners.addresses.push(ListenerConfig { address, ..*listener });
     }
     Ok(listeners)
 }
@@ -91,7 +91,7 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
 pub(crate) async fn accept(
     core: Rc<Core>,
     listener: TcpListener,
-    scope: Scope,
+    kind: (Scope, Security),
     mut stopping: watch::Receiver<Option<Instant>>,
 ) {
     loop {
@@ -99,18 +99,18 @@ pub(crate) async fn accept(
             accepted = listener.accept() => accepted,
             _ = stopping.wait_for(Option::is_some) => break,
         };
-        admit(&core, accepted, scope).await;
+        admit(&core, accepted, kind).await;
     }
     while let Some(Ok(accepted)) = at_once(listener.accept()) {
-        admit(&core, Ok(accepted), scope).await;
+        admit(&core, Ok(accepted), kind).await;
     }
 }
 
-async fn admit(core: &Rc<Core>, accepted: io::Result<(tokio::net::TcpStream, SocketAddr)>, scope: Scope) {
+async fn admit(core: &Rc<Core>, accepted: io::Result<(tokio::net::TcpStream, SocketAddr)>, kind: (Scope, Security)) {
     match accepted {
         Ok((stream, peer)) => match Presence::enter(core) {
             Some(presence) => {
-                tokio::task::spawn_local(connection::serve(Rc::clone(core), presence, stream, peer, scope));
+                tokio::task::spawn_local(connection::serve(Rc::clone(core), presence, stream, peer, kind));
             }
             None => {
                 core.metrics.refused(Limit::Connections);

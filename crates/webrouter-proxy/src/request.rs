@@ -167,7 +167,7 @@ fn strip_authority<'a>(text: &'a [u8], host: &RequestHost) -> Result<&'a [u8], B
 
 /// The protocol to switch to: only for a GET without body, never to another HTTP (that would pass by this parser).
 fn upgrade(head: &RequestHead, bytes: &[u8], method: Method) -> Option<Span> {
-    let asked = head.connection.upgrade && head.version == Version::Http11 && method == Method::Get;
+    let asked = head.connection.upgrade && head.version != Version::Http10 && method == Method::Get;
     let protocol = head.field(Known::Upgrade).filter(|_| asked && head.framing == crate::http1::head::Framing::None)?;
     let name = protocol.of_bytes(bytes);
     let repeated = head.fields.iter().filter(|field| field.known == Known::Upgrade).count() > 1;
@@ -183,5 +183,5 @@ fn expects(head: &RequestHead, bytes: &[u8]) -> Result<bool, BadRequest> {
         return Err(BadRequest::Expectation);
     }
     let has_body = head.framing != crate::http1::head::Framing::None;
-    Ok(has_body && head.version == Version::Http11)
+    Ok(has_body && head.version != Version::Http10)
 }

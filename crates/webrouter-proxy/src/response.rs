@@ -2,7 +2,7 @@
 
 use webrouter_telemetry::cause::Cause;
 
-use crate::body::{BodyError, write_all};
+use crate::body::BodyError;
 use crate::connection::Client;
 use crate::core::Core;
 use crate::error::{ProxyError, Verdict, reason_phrase};
@@ -10,6 +10,7 @@ use crate::exchange::Record;
 use crate::headers::{received_request_id, write_connection};
 use crate::http1::encode::{field, number_field, status_line};
 use crate::http1::head::{RequestHead, Version};
+use crate::stream::Opening;
 
 /// Writes the page of an error: status, cause in words, the request's id; no address of the inside.
 pub(crate) fn write_page(
@@ -69,11 +70,12 @@ pub(crate) async fn send(
     record: &mut Record,
 ) -> Result<(), ProxyError> {
     record.answered = true;
-    let body = memchr::memmem::find(reply, b"\r\n\r\n").map_or(0, |end| reply.len() - end - 4);
-    record.bytes_sent = body as u64;
+    let head_len = memchr::memmem::find(reply, b"\r\n\r\n").map_or(reply.len(), |end| end + 4);
+    record.bytes_sent = (reply.len() - head_len) as u64;
     let Client { stream, deadline, .. } = client;
     let (_, mut writer) = stream.split();
-    write_all(&mut writer, reply, core.config.timeouts.request_body, deadline).await.map_err(|error| match error {
+    let opening = Opening { bytes: reply, head_len, ends: true };
+    writer.open(opening, core.config.timeouts.request_body, deadline).await.map_err(|error| match error {
         BodyError::WriteTimeout => ProxyError::ClientWriteTimeout,
         _ => ProxyError::ClientClosed,
     })

@@ -17,7 +17,7 @@ use webrouter_telemetry::access_log::AccessLog;
 use webrouter_telemetry::metrics::{CoreMetrics, Metrics};
 
 use crate::clients::Clients;
-use crate::config::{ProxyConfig, Scope};
+use crate::config::{ProxyConfig, Scope, Security};
 use crate::core::Core;
 use crate::fleet::Fleet;
 use crate::fleet::keeper::Keeper;
@@ -87,7 +87,7 @@ impl Proxy {
 
 /// What a core's thread is given.
 struct Seat {
-    sockets: Vec<(std::net::TcpListener, Scope)>,
+    sockets: Vec<(std::net::TcpListener, Scope, Security)>,
     config: Arc<ProxyConfig>,
     snapshots: Arc<ArcSwap<Snapshot>>,
     fleet: Arc<Fleet>,
@@ -115,14 +115,14 @@ impl Seat {
 
 async fn run(
     core: Rc<Core>,
-    sockets: Vec<(std::net::TcpListener, Scope)>,
+    sockets: Vec<(std::net::TcpListener, Scope, Security)>,
     mut stopping: watch::Receiver<Option<Instant>>,
 ) -> usize {
     let mut acceptors = Vec::new();
-    for (socket, scope) in sockets {
+    for (socket, scope, security) in sockets {
         match TcpListener::from_std(socket) {
             Ok(socket) => {
-                let accepting = listener::accept(Rc::clone(&core), socket, scope, stopping.clone());
+                let accepting = listener::accept(Rc::clone(&core), socket, (scope, security), stopping.clone());
                 acceptors.push(tokio::task::spawn_local(accepting));
             }
             Err(error) => tracing::error!(%error, "a listener cannot be served"),

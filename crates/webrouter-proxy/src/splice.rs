@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use tokio::io::Interest;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::body::{BYTES_PER_TURN, BodyError, Patience};
@@ -34,8 +34,8 @@ impl Pipe {
 pub(crate) async fn relay(
     pipe: &Pipe,
     left: u64,
-    reader: &ReadHalf<'_>,
-    writer: &WriteHalf<'_>,
+    reader: &TcpStream,
+    writer: &TcpStream,
     patience: Patience,
     deadline: &mut Deadline,
 ) -> (u64, Result<(), BodyError>) {
@@ -64,11 +64,10 @@ pub(crate) async fn relay(
 async fn fill(
     pipe: &Pipe,
     wanted: usize,
-    reader: &ReadHalf<'_>,
+    stream: &TcpStream,
     patience: Duration,
     deadline: &mut Deadline,
 ) -> Result<usize, BodyError> {
-    let stream = reader.as_ref();
     loop {
         let taken = stream.try_io(Interest::READABLE, || {
             Ok(splice(stream, None, &pipe.into, None, wanted, SpliceFlags::NONBLOCK | SpliceFlags::MOVE)?)
@@ -89,11 +88,10 @@ async fn fill(
 async fn empty(
     pipe: &Pipe,
     mut left: usize,
-    writer: &WriteHalf<'_>,
+    stream: &TcpStream,
     patience: Duration,
     deadline: &mut Deadline,
 ) -> Result<(), BodyError> {
-    let stream = writer.as_ref();
     while left > 0 {
         let written = stream.try_io(Interest::WRITABLE, || {
             Ok(splice(&pipe.out, None, stream, None, left, SpliceFlags::NONBLOCK | SpliceFlags::MOVE)?)

@@ -5,12 +5,11 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-use tokio::io::ReadBuf;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
 use crate::body::{Body, BodyError, Patience};
 use crate::deadline::Deadline;
+use crate::stream::{Reader, Writer};
 
 /// The request's body on its way up, and after it the watch for a client that goes away.
 pub(crate) struct Upload {
@@ -37,8 +36,8 @@ impl Upload {
     pub(crate) async fn run(
         &self,
         body: &mut Body,
-        reader: &mut ReadHalf<'_>,
-        writer: &mut WriteHalf<'_>,
+        reader: &mut Reader<'_>,
+        writer: &mut Writer<'_>,
         patience: Patience,
     ) -> Result<(), BodyError> {
         if self.state.get() == UploadState::Running {
@@ -59,11 +58,7 @@ impl Upload {
             return Ok(());
         }
         // A client that only ends its own side still waits for the answer; one that resets does not.
-        let mut byte = [0];
-        match poll_fn(|context| reader.as_ref().poll_peek(context, &mut ReadBuf::new(&mut byte))).await {
-            Ok(_) => Ok(()),
-            Err(_) => Err(BodyError::ReadCut),
-        }
+        poll_fn(|context| reader.poll_reset(context)).await.map_err(|_| BodyError::ReadCut)
     }
 }
 

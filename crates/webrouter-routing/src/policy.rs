@@ -42,6 +42,18 @@ pub struct Policy {
     pub drain_timeout: Duration,
     /// How the health check is made, where the proc has one.
     pub health: HealthCheck,
+    /// What is spoken with the endpoints.
+    pub protocol: Protocol,
+}
+
+/// What is spoken with endpoints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, known to be spoken there (RFC 9113 §3.3).
+    H2c,
 }
 
 /// Which endpoint a request goes to.
@@ -109,6 +121,7 @@ impl Default for Policy {
             timeouts: Timeouts::default(),
             drain_timeout: Duration::from_secs(30),
             health: HealthCheck::default(),
+            protocol: Protocol::default(),
         }
     }
 }

@@ -70,6 +70,10 @@ causes! {
     UnknownHost = "unknown_host",
     /// The host answers on other listeners only: as an unknown host.
     OutOfScope = "out_of_scope",
+    /// The host asks for a client certificate, and the connection was made for another one: 421.
+    Misdirected = "misdirected",
+    /// A connection from a peer in `proxy_protocol` does not begin with that protocol's header.
+    BadProxyHeader = "bad_proxy_header",
     /// The host is known, no mountpoint covers the path: 404.
     NoPath = "no_path",
     /// A mountpoint without its final slash: 301.

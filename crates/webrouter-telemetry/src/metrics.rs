@@ -21,7 +21,7 @@ use prometheus_client::registry::Registry;
 use crate::Cause;
 use crate::access_log::LossReason;
 
-pub use self::core::{CoreMetrics, Limit};
+pub use self::core::{CoreMetrics, Flood, Limit};
 pub use self::node::{FleetHealth, NodeMetrics, SourceHealth, TableInForce};
 use self::number::{BUCKETS, DurationTotals};
 pub use self::number::{Counter, Durations, Gauge};
@@ -79,6 +79,7 @@ metrics! {
     ACCEPTED = "webrouter_connections_accepted", Counter, "Client connections accepted.";
     OPEN = "webrouter_connections_open", Gauge, "Client connections open.";
     REFUSED = "webrouter_connections_refused", Counter, "Client connections refused or closed at once, by limit.";
+    FLOODS = "webrouter_http2_floods", Counter, "HTTP/2 connections of clients ended for what they sent too much of, by kind.";
     RECEIVED = "webrouter_client_received_bytes", Counter, "Bytes read from clients, heads included.";
     SENT = "webrouter_client_sent_bytes", Counter, "Bytes written to clients, heads included.";
     REQUESTS_OPEN = "webrouter_requests_open", Gauge, "Requests being served, tunnels included.";
@@ -201,6 +202,8 @@ fn cores_page(cores: &[Arc<CoreMetrics>], page: &mut Page<'_>) -> fmt::Result {
     page.counter(&ACCEPTED, count(|core| &core.connections_accepted))?;
     page.level(&OPEN, level(|core| &core.connections_open))?;
     page.labelled(&REFUSED, Limit::ALL.into_iter().map(|limit| ([("limit", limit.as_str())], refused(limit))))?;
+    let floods = |flood: Flood| cores.iter().map(|core| core.floods_of(flood)).sum::<u64>();
+    page.labelled(&FLOODS, Flood::ALL.into_iter().map(|flood| ([("kind", flood.as_str())], floods(flood))))?;
     page.counter(&RECEIVED, count(|core| &core.client_received_bytes))?;
     page.counter(&SENT, count(|core| &core.client_sent_bytes))?;
     page.level(&REQUESTS_OPEN, level(|core| &core.requests_open))?;

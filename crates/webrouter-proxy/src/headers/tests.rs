@@ -8,6 +8,7 @@ use webrouter_routing::name::{ProcName, SourceName};
 use webrouter_routing::snapshot::Snapshot;
 
 use super::*;
+use crate::config::Scope;
 
 fn route(mountpoint: &str) -> Arc<Route> {
     let mountpoint = Mountpoint::parse(mountpoint).expect("a mountpoint");
@@ -26,9 +27,10 @@ fn forwarded(mountpoint: &str, peer: &str, wire: &str) -> String {
     head.parse(wire.as_bytes(), 32).expect("a head");
     let mut normal = Vec::new();
     let request = Request::understand(&head, wire.as_bytes(), &mut normal).expect("a request");
-    let peer = peer.parse().expect("an address");
+    let address = peer.parse().expect("an address");
+    let peer = Peer { address, proxy: None, scope: Scope::All, security: Security::Plain, certificate: None };
     let trusted = ["127.0.0.0/8", "10.0.0.0/8"].map(|net| net.parse().expect("a network"));
-    let origin = Origin::of(&head, wire.as_bytes(), peer, &trusted);
+    let origin = Origin::of(&head, wire.as_bytes(), &peer, &trusted);
     let mut out = Vec::new();
     Outgoing {
         bytes: wire.as_bytes(),
@@ -36,7 +38,8 @@ fn forwarded(mountpoint: &str, peer: &str, wire: &str) -> String {
         head: &head,
         request: &request,
         origin: &origin,
-        peer,
+        peer: address,
+        certificate: None,
         request_id: received_request_id(&head, wire.as_bytes()),
         made_id: &TraceId::new(0xabc),
         span_id: 7,

@@ -1,5 +1,6 @@
 //! The chunked coding (RFC 9112 §7.1), decoded in place and encoded anew, so that no two readers can disagree.
 
+use super::encode::field;
 use super::field::{Known, Span};
 
 /// Decodes a chunked body as its bytes arrive.
@@ -164,20 +165,25 @@ impl ChunkDecoder {
     }
 }
 
-/// Appends the last chunk, with those of the received trailers that may be passed on (RFC 9110 §6.5.1).
+/// Appends the last chunk, with those of the received trailers that may be passed on.
 pub fn encode_end(received_trailers: &[u8], out: &mut Vec<u8>) -> Result<(), ChunkError> {
     out.extend_from_slice(b"0\r\n");
-    if !received_trailers.is_empty() {
-        let mut storage = [httparse::EMPTY_HEADER; MAX_TRAILERS];
-        let parsed = httparse::parse_headers(received_trailers, &mut storage).map_err(|_| ChunkError::Trailers)?;
-        let httparse::Status::Complete((_, trailers)) = parsed else { return Err(ChunkError::Trailers) };
-        for trailer in trailers.iter().filter(|t| !Known::is_forbidden_in_trailers(t.name.as_bytes())) {
-            for part in [trailer.name.as_bytes(), b": ", trailer.value.trim_ascii(), b"\r\n"] {
-                out.extend_from_slice(part);
-            }
-        }
-    }
+    each_passable_trailer(received_trailers, |name, value| field(out, name, value))?;
     out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+/// Takes those of the received trailers that may be passed on (RFC 9110 §6.5.1), one by one.
+pub(crate) fn each_passable_trailer(received: &[u8], mut take: impl FnMut(&[u8], &[u8])) -> Result<(), ChunkError> {
+    if received.is_empty() {
+        return Ok(());
+    }
+    let mut storage = [httparse::EMPTY_HEADER; MAX_TRAILERS];
+    let parsed = httparse::parse_headers(received, &mut storage).map_err(|_| ChunkError::Trailers)?;
+    let httparse::Status::Complete((_, trailers)) = parsed else { return Err(ChunkError::Trailers) };
+    for trailer in trailers.iter().filter(|trailer| !Known::is_forbidden_in_trailers(trailer.name.as_bytes())) {
+        take(trailer.name.as_bytes(), trailer.value.trim_ascii());
+    }
     Ok(())
 }
 

@@ -30,6 +30,11 @@ impl Span {
         bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
+    /// Where it begins.
+    pub fn start(self) -> usize {
+        self.start as usize
+    }
+
     /// Whether nothing is there.
     pub fn is_empty(self) -> bool {
         self.start >= self.end

@@ -75,7 +75,7 @@ impl HeadScanner {
     }
 }
 
-/// The minor version of HTTP/1.
+/// The version of HTTP that a head came in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Version {
     /// HTTP/1.0.
@@ -83,6 +83,8 @@ pub enum Version {
     /// HTTP/1.1.
     #[default]
     Http11,
+    /// HTTP/2: there is no connection of the message's own, and every body has an end.
+    Http2,
 }
 
 /// How a message's body is delimited.
@@ -97,6 +99,8 @@ pub enum Framing {
     Chunked,
     /// Until the connection ends; responses only.
     UntilClose,
+    /// Until its stream ends, trailers behind it (RFC 9113 §8.1); HTTP/2 only.
+    Stream,
 }
 
 /// A parsed request head; its spans point into the buffer it was parsed from.
@@ -168,6 +172,7 @@ impl Connection {
     pub fn persists(self, version: Version) -> bool {
         match version {
             Version::Http11 => !self.close,
+            Version::Http2 => true,
             Version::Http10 => self.keep_alive && !self.close,
         }
     }

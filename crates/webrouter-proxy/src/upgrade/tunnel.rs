@@ -10,23 +10,22 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep_until};
 
+use crate::stream::{Reader, Stream, Writer};
 use crate::tunnels::{Membership, Word};
 use crate::websocket::{FrameScanner, GOING_AWAY, Position, Sender, masked_going_away};
 
 /// Two connections about to become one.
 pub(super) struct Tunnel<'a> {
-    pub(super) client: &'a mut TcpStream,
-    pub(super) endpoint: &'a mut TcpStream,
+    pub(super) client: &'a mut Stream,
+    pub(super) endpoint: &'a mut Stream,
     pub(super) protocol: Protocol,
     pub(super) patience: Patience,
     pub(super) membership: Membership,
@@ -106,8 +105,8 @@ impl Tunnel<'_> {
             let lanes = pin!(async {
                 let relayed = both(up.run(first.up, 0), down.run(first.down, first.head_len)).await;
                 if relayed.is_ok() && state.parting.get() {
-                    let client = last_words(&up.reader, &mut up.frames, &mut down.writer);
-                    let endpoint = last_words(&down.reader, &mut down.frames, &mut up.writer);
+                    let client = last_words(&mut up.reader, &mut up.frames, &mut down.writer);
+                    let endpoint = last_words(&mut down.reader, &mut down.frames, &mut up.writer);
                     let _ = both(client, endpoint).await;
                 }
             });
@@ -185,8 +184,8 @@ impl State {
 
 /// One direction of the tunnel.
 struct Lane<'a> {
-    reader: ReadHalf<'a>,
-    writer: WriteHalf<'a>,
+    reader: Reader<'a>,
+    writer: Writer<'a>,
     /// Where the bytes that went through end; `None` when the protocol has no frames that we know.
     frames: Option<FrameScanner>,
     /// The frame that ends it.
@@ -215,12 +214,12 @@ impl Lane<'_> {
     }
 
     /// The next bytes, empty at the end; `None` when the lane is to part where it stands.
-    async fn read(&self, room: usize) -> io::Result<Option<Vec<u8>>> {
+    async fn read(&mut self, room: usize) -> io::Result<Option<Vec<u8>>> {
         poll_fn(|context| {
             if self.state.parting.get() && self.position() != Position::Inside {
                 return Poll::Ready(Ok(None));
             }
-            poll_read(&self.reader, room, context).map_ok(Some)
+            self.reader.poll_bytes(room, context).map_ok(Some)
         })
         .await
     }
@@ -253,32 +252,18 @@ impl Lane<'_> {
 
 /// Reads what a peer still says until its Close or its FIN; then there is nothing more to say to it either.
 async fn last_words(
-    reader: &ReadHalf<'_>,
+    reader: &mut Reader<'_>,
     frames: &mut Option<FrameScanner>,
-    writer: &mut WriteHalf<'_>,
+    writer: &mut Writer<'_>,
 ) -> io::Result<()> {
     while frames.as_ref().is_none_or(|frames| frames.position() != Position::Closed) {
-        match poll_fn(|context| poll_read(reader, SMALLEST_READ, context)).await {
+        match poll_fn(|context| reader.poll_bytes(SMALLEST_READ, context)).await {
             Ok(bytes) if !bytes.is_empty() => frames.iter_mut().for_each(|frames| frames.scan(&bytes)),
             _ => break,
         }
     }
     let _ = writer.shutdown().await;
     Ok(())
-}
-
-/// Reads into a buffer that is there only when there is something to put into it.
-fn poll_read(reader: &ReadHalf<'_>, room: usize, context: &mut std::task::Context<'_>) -> Poll<io::Result<Vec<u8>>> {
-    loop {
-        ready!(reader.as_ref().poll_read_ready(context))?;
-        let mut buffer = Vec::with_capacity(room);
-        match reader.try_read_buf(&mut buffer) {
-            Ok(_) => return Poll::Ready(Ok(buffer)),
-            // Readiness is a guess until it was tried.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Poll::Ready(Err(error)),
-        }
-    }
 }
 
 /// Ends when both have, or one breaks.

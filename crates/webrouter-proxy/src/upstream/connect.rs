@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use webrouter_routing::endpoint::Endpoint;
+use webrouter_routing::policy::Protocol;
 use webrouter_telemetry::cause::Cause;
 
 use super::UpstreamState;
@@ -20,6 +21,7 @@ use crate::error::ProxyError;
 use crate::fleet::endpoint::Standing;
 use crate::fleet::queue::NoRoom;
 use crate::fleet::upstream::Fault;
+use crate::stream::Stream;
 
 /// Which connections will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +72,7 @@ impl Connector<'_> {
     pub(crate) async fn connect(
         &mut self,
         freshness: Freshness,
-        client: &TcpStream,
+        client: &Stream,
     ) -> Result<UpstreamConnection, ProxyError> {
         match self.acquire(freshness) {
             Ok(Acquired::Kept(connection)) => Ok(self.kept(connection)),
@@ -90,7 +92,7 @@ impl Connector<'_> {
         &mut self,
         first: Result<Acquired, Refusal>,
         freshness: Freshness,
-        client: &TcpStream,
+        client: &Stream,
     ) -> Result<UpstreamConnection, ProxyError> {
         let patience = self.view.upstream.policy.timeouts.connect;
         let mut race = Race::default();
@@ -127,7 +129,7 @@ impl Connector<'_> {
                     race.end(self.core);
                     // Who serves, or was only slower, may be asked again.
                     self.tried = failed;
-                    return Ok(UpstreamConnection::new(stream, flight, open, false));
+                    return self.begin(stream, flight, open).await;
                 }
                 Some(Arrival { flight, result: Err(cause), .. }) => {
                     self.note_unreachable(&flight, cause);
@@ -136,6 +138,14 @@ impl Connector<'_> {
                 }
             }
         }
+    }
+
+    async fn begin(&self, stream: TcpStream, flight: Flight, open: Open) -> Result<UpstreamConnection, ProxyError> {
+        if self.view.upstream.policy.protocol == Protocol::Http1 {
+            return Ok(UpstreamConnection::new(stream, flight, open, false));
+        }
+        let part = flight.seat.begin_to_share(stream, open).await.map_err(|_| ProxyError::UpstreamReset)?;
+        Ok(UpstreamConnection::part(part, flight, false))
     }
 
     /// The next endpoint that has room, with a kept connection where there is one.
@@ -154,6 +164,12 @@ impl Connector<'_> {
         if late_ones == LateOnes::Spared && seat.late.get() > 0 && !seat.has_idle() {
             return None;
         }
+        let shares = policy.protocol == Protocol::H2c;
+        if shares && seat.has_part() {
+            let flight = Flight::begin(seat, policy.max_requests)?;
+            let part = seat.take_part()?;
+            return Some(Acquired::Kept(UpstreamConnection::part(part, flight, true)));
+        }
         if let Some(limit) = policy.max_connections
             && !seat.may_connect(limit, freshness.max_idle())
         {
@@ -169,7 +185,7 @@ impl Connector<'_> {
         Some(Acquired::ToOpen(flight, open))
     }
 
-    async fn wait_for_room(&self, freshness: Freshness, client: &TcpStream) -> Result<Acquired, ProxyError> {
+    async fn wait_for_room(&self, freshness: Freshness, client: &Stream) -> Result<Acquired, ProxyError> {
         let policy = &self.view.upstream.policy;
         let queue = &self.state.shared.queue;
         let refused = |no_room| {
@@ -184,7 +200,7 @@ impl Connector<'_> {
         let until = Instant::now() + policy.queue_timeout;
         tokio::select! {
             acquired = place.wait(until, || self.acquire(freshness).ok()) => acquired.map_err(refused),
-            () = reset(client) => Err(ProxyError::ClientClosed),
+            () = client.reset() => Err(ProxyError::ClientClosed),
         }
     }
 
@@ -214,13 +230,6 @@ impl Connector<'_> {
 
     fn app(&self) -> String {
         self.view.upstream.proc.name.app().to_owned()
-    }
-}
-
-/// Waits until the client resets its connection; one that only ends its side still waits for its answer.
-async fn reset(client: &TcpStream) {
-    if client.peek(&mut [0]).await.is_ok() {
-        std::future::pending().await
     }
 }
 

@@ -15,15 +15,19 @@ use webrouter_telemetry::metrics::CoreMetrics;
 use super::view::Seat;
 use crate::fleet::endpoint::EndpointState;
 use crate::fleet::upstream::SharedUpstream;
+use crate::http2::flow::Flow;
+use crate::http2::origin::Shared;
+use crate::stream::Stream;
 
 /// A connection that serves a request.
 #[derive(Debug)]
 pub(crate) struct UpstreamConnection {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) flight: Flight,
     /// Whether it served a request before; then its peer may have closed it unnoticed.
     pub(crate) reused: bool,
-    pub(crate) open: Open,
+    /// Where it is not a part of one that is counted as a whole.
+    pub(crate) open: Option<Open>,
     /// Whether it breaks when what is sent is not acknowledged for a while: also for want of room in a reader that pauses,
     /// so only while requests are sent that are whole at hand.
     guarded: bool,
@@ -102,20 +106,27 @@ impl Drop for Open {
 impl UpstreamConnection {
     /// One that was just opened, or kept.
     pub(super) fn new(stream: TcpStream, flight: Flight, open: Open, reused: bool) -> Self {
-        Self { stream, flight, open, reused, guarded: true }
+        Self { stream: Stream::Tcp(stream), flight, open: Some(open), reused, guarded: true }
+    }
+
+    /// A part of one that requests share.
+    pub(super) fn part(flow: Flow, flight: Flight, reused: bool) -> Self {
+        Self { stream: Stream::Http2(flow), flight, open: None, reused, guarded: false }
     }
 
     /// Lets its peer pause for as long as other time-outs allow.
     pub(crate) fn unguard(&mut self) {
-        guard(&self.stream, None);
-        self.guarded = false;
+        if let Stream::Tcp(stream) = &self.stream {
+            guard(stream, None);
+            self.guarded = false;
+        }
     }
 
     /// Ends the request and keeps the connection for a later one; the oldest goes when there are too many. Where the
     /// endpoint has left the table, its seat goes with the last request, and what is kept in it.
     /// `kept_for` is for how long the endpoint says it keeps it, `connect` the connect time-out.
     pub(crate) fn keep(self, kept_for: Option<Duration>, connect: Duration) {
-        let Self { stream, flight, open, guarded, .. } = self;
+        let Self { stream: Stream::Tcp(stream), flight, open: Some(open), guarded, .. } = self else { return };
         if !guarded {
             guard(&stream, Some(connect));
         }
@@ -160,6 +171,29 @@ impl Seat {
         }
     }
 
+    /// Whether a request can have a part in a connection that is there.
+    pub(super) fn has_part(&self) -> bool {
+        let mut shared = self.shared_connections.borrow_mut();
+        shared.retain_mut(Shared::is_alive);
+        shared.iter_mut().any(Shared::has_room)
+    }
+
+    /// A part in a connection that is there.
+    pub(super) fn take_part(&self) -> Option<Flow> {
+        let mut shared = self.shared_connections.borrow_mut();
+        shared.iter_mut().find_map(|connection| connection.has_room().then(|| connection.lease()))
+    }
+
+    /// A part in a new connection, which others may have, too.
+    pub(super) async fn begin_to_share(&self, stream: TcpStream, open: Open) -> Result<Flow, h2::Error> {
+        // Its peer may pause: what is sent is bounded by windows.
+        guard(&stream, None);
+        let connection = Shared::begin(stream, open).await?;
+        let flow = connection.lease();
+        self.shared_connections.borrow_mut().push(connection);
+        Ok(flow)
+    }
+
     fn push(&self, connection: Idle) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() >= MAX_IDLE_PER_ENDPOINT {
@@ -169,7 +203,7 @@ impl Seat {
     }
 
     pub(super) fn has_idle(&self) -> bool {
-        !self.idle.borrow().is_empty()
+        !self.idle.borrow().is_empty() || self.has_part()
     }
 
     /// A quiet connection that has not been idle for longer than `max_idle`, if there is one.
@@ -193,12 +227,15 @@ impl Seat {
         }
         let mut idle = self.idle.borrow_mut();
         idle.retain(|connection| connection.since.elapsed() < connection.kept_for && connection.is_quiet());
-        idle.len()
+        let mut shared = self.shared_connections.borrow_mut();
+        shared.retain_mut(|connection| connection.is_alive() && !connection.is_idle_for(MAX_IDLE));
+        idle.len() + shared.iter().filter(|connection| connection.is_idle_for(Duration::ZERO)).count()
     }
 
     /// Closes what is kept.
     pub(super) fn give_way(&self) {
         drop(self.idle.take());
+        self.shared_connections.borrow_mut().retain(|connection| !connection.is_idle_for(Duration::ZERO));
     }
 }
 

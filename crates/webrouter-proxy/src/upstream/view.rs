@@ -10,6 +10,7 @@ use super::pool::Idle;
 use crate::fleet::Fleet;
 use crate::fleet::endpoint::EndpointState;
 use crate::fleet::upstream::SharedUpstream;
+use crate::http2::origin::Shared;
 use crate::sticky::Tag;
 
 /// One endpoint and what this core has of it; lives for as long as a connection or a snapshot needs it.
@@ -19,6 +20,8 @@ pub(crate) struct Seat {
     pub(crate) upstream: Arc<SharedUpstream>,
     /// Kept for the next request; the last one put back is the first taken.
     pub(super) idle: RefCell<Vec<Idle>>,
+    /// Connections that requests share, where it speaks HTTP/2.
+    pub(super) shared_connections: RefCell<Vec<Shared>>,
     /// Connections to it that do not come up.
     pub(super) late: Cell<u32>,
     /// What stands for it where requests are spread by a hash; made when first needed.
@@ -33,6 +36,7 @@ impl Seat {
             shared,
             upstream,
             idle: RefCell::default(),
+            shared_connections: RefCell::default(),
             late: Cell::new(0),
             hash: OnceCell::new(),
             tag: OnceCell::new(),

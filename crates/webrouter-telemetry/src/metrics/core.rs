@@ -30,6 +30,45 @@ impl Limit {
     }
 }
 
+/// What a client's HTTP/2 connection was ended for, because there was too much of it and too little of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Flood {
+    /// Requests taken back (CVE-2023-44487).
+    Resets,
+    /// Pings (CVE-2019-9512).
+    Pings,
+    /// Settings (CVE-2019-9515).
+    Settings,
+    /// Frames without content (CVE-2019-9518), and parts of heads (CVE-2024-27316).
+    Empty,
+    /// Priorities (CVE-2019-9513), and frames of unknown types.
+    Idle,
+    /// Window updates (CVE-2019-9511).
+    Windows,
+    /// What the HTTP/2 library counts itself: streams in error (CVE-2025-8671), small frames that wait to be read.
+    Other,
+}
+
+impl Flood {
+    /// Every kind, in declaration order.
+    pub const ALL: [Self; 7] =
+        [Self::Resets, Self::Pings, Self::Settings, Self::Empty, Self::Idle, Self::Windows, Self::Other];
+
+    /// The stable word for metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Resets => "resets",
+            Self::Pings => "pings",
+            Self::Settings => "settings",
+            Self::Empty => "empty_frames",
+            Self::Idle => "idle_frames",
+            Self::Windows => "window_updates",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// The numbers of one core; its thread alone writes them, so that none of them needs a locked instruction.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -65,6 +104,7 @@ pub struct CoreMetrics {
     /// Upstream connections kept for the next request.
     pub upstream_idle: Gauge,
     refused: [Counter; Limit::ALL.len()],
+    floods: [Counter; Flood::ALL.len()],
     made: PerCause,
     failed: PerCause,
     protocol_errors: PerCause,
@@ -103,6 +143,13 @@ impl CoreMetrics {
         }
     }
 
+    /// Counts a client's HTTP/2 connection that was ended.
+    pub fn http2_flood(&self, flood: Flood) {
+        if let Some(counter) = self.floods.get(flood as usize) {
+            counter.increment();
+        }
+    }
+
     /// Counts a response that webrouter made itself.
     pub fn made_response(&self, cause: Cause) {
         self.made.increment(cause);
@@ -132,6 +179,10 @@ impl CoreMetrics {
 
     pub(super) fn refused_by(&self, limit: Limit) -> u64 {
         self.refused.get(limit as usize).map_or(0, Counter::value)
+    }
+
+    pub(super) fn floods_of(&self, flood: Flood) -> u64 {
+        self.floods.get(flood as usize).map_or(0, Counter::value)
     }
 
     pub(super) fn made_by(&self, cause: Cause) -> u64 {

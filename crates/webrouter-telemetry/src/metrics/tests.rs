@@ -35,6 +35,7 @@ fn cores_are_summed() {
         core.failed_exchange(Cause::ClientClosed);
         core.protocol_error(Cause::BadChunk);
         core.refused(Limit::Connections);
+        core.http2_flood(Flood::Resets);
         let upstream = core.upstream(7, "demo__upstream__web");
         upstream.record(200, Duration::from_millis(2), 10, 100);
         upstream.record(503, Duration::from_secs(100), 0, 1);
@@ -46,6 +47,7 @@ fn cores_are_summed() {
     check("webrouter_connections_accepted_total", "6");
     check("webrouter_connections_open", "2");
     check("webrouter_connections_refused_total{limit=\"connections\"}", "3");
+    check("webrouter_http2_floods_total{kind=\"resets\"}", "3");
     check("webrouter_responses_made_total{cause=\"connect_refused\"}", "3");
     check("webrouter_exchanges_failed_total{cause=\"client_closed\"}", "3");
     check("webrouter_protocol_errors_total{cause=\"bad_chunk\"}", "3");

@@ -2,7 +2,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, LocalSet, spawn_local, yield_now};
 use tokio::time::{advance, timeout};
 use webrouter_routing::endpoint::Endpoint;
@@ -30,14 +30,14 @@ struct Rig {
 
 impl Rig {
     async fn new(protocol: Protocol, up: &'static [u8], down: &'static [u8]) -> Self {
-        let (client, mut ours) = connected().await;
-        let (app, mut theirs) = connected().await;
+        let (client, ours) = connected().await;
+        let (app, theirs) = connected().await;
         let endpoint = Endpoint::parse("10.0.0.1:80").expect("good");
         let endpoint = Arc::new(EndpointState::new(endpoint, Record::default()));
         let tunnels = Rc::<Tunnels>::default();
         let membership = Membership::enter(&tunnels, &endpoint);
         let tunnel = spawn_local(async move {
-            let (client, endpoint) = (&mut ours, &mut theirs);
+            let (client, endpoint) = (&mut Stream::Tcp(ours), &mut Stream::Tcp(theirs));
             let tunnel = Tunnel { client, endpoint, protocol, patience: PATIENCE, membership, masking_key: KEY };
             tunnel.run(First { down: &[HEAD, down].concat(), head_len: HEAD.len(), up }).await
         });

@@ -33,7 +33,7 @@ struct Scene {
     state: Rc<UpstreamState>,
     view: Rc<View>,
     /// Both ends of a client's connection.
-    client: TcpStream,
+    client: Stream,
     _far: std::net::TcpStream,
     _sockets: Vec<Socket>,
 }
@@ -74,6 +74,9 @@ fn scene(hosts: &[Host], policy: Policy) -> Scene {
         limits: Limits::default(),
         trusted_proxies: Vec::new(),
         unknown_host: UnknownHost::NotFound,
+        h2c: false,
+        proxy_protocol: Vec::new(),
+        tls: None,
         sticky_key: StickyKey::new([0; 32]),
     };
     let access_log = AccessLog::start(AccessLogConfig { destination: Destination::Stdout, format: Format::Json });
@@ -94,7 +97,7 @@ fn scene(hosts: &[Host], policy: Policy) -> Scene {
     let (client, _) = listener.accept().expect("a connection");
     client.set_nonblocking(true).expect("it does not block");
     let client = TcpStream::from_std(client).expect("a connection");
-    Scene { core, state, view, client, _far: far, _sockets: sockets }
+    Scene { core, state, view, client: Stream::Tcp(client), _far: far, _sockets: sockets }
 }
 
 impl Scene {

@@ -1,0 +1,276 @@
+//! One stream of an HTTP/2 connection, of a client's or to an endpoint: its bodies are read and written like a
+//! connection's, and an endpoint's answer begins with its head, as HTTP/1.1 writes it.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use h2::client::{ResponseFuture, SendRequest};
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::request::Parts;
+use tokio::io::ReadBuf;
+
+use super::head::{read_request, read_response, read_trailers, write_response, write_trailers};
+use super::origin::Lease;
+use crate::deadline::at_once;
+
+/// One request and its answer.
+pub(crate) struct Flow {
+    /// A client's request, until it is taken.
+    request: Cell<Option<Box<Parts>>>,
+    incoming: RefCell<Incoming>,
+    outgoing: RefCell<Outgoing>,
+    /// The part of an endpoint's connection that it has.
+    _lease: Option<Lease>,
+}
+
+impl fmt::Debug for Flow {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Flow").finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Incoming {
+    source: Source,
+    /// A head that was not read yet.
+    head: Vec<u8>,
+    /// Of a DATA frame.
+    rest: Bytes,
+    trailers: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Nothing was asked yet.
+    Nothing,
+    Answer(ResponseFuture),
+    Body(RecvStream),
+    Ended,
+}
+
+#[derive(Debug)]
+enum Outgoing {
+    Answer(SendResponse<Bytes>),
+    Request(SendRequest<Bytes>),
+    Body {
+        stream: SendStream<Bytes>,
+        /// What is missing of a body whose length was told; the stream ends with its last byte.
+        left: Option<u64>,
+        ended: bool,
+    },
+}
+
+impl Flow {
+    /// A client's request.
+    pub(crate) fn of_client(request: http::Request<RecvStream>, answer: SendResponse<Bytes>) -> Self {
+        let (parts, body) = request.into_parts();
+        Self {
+            request: Cell::new(Some(Box::new(parts))),
+            incoming: RefCell::new(Incoming::new(Source::Body(body))),
+            outgoing: RefCell::new(Outgoing::Answer(answer)),
+            _lease: None,
+        }
+    }
+
+    /// One to be asked of an endpoint.
+    pub(crate) fn to_endpoint(connection: SendRequest<Bytes>, lease: Lease) -> Self {
+        Self {
+            request: Cell::default(),
+            incoming: RefCell::new(Incoming::new(Source::Nothing)),
+            outgoing: RefCell::new(Outgoing::Request(connection)),
+            _lease: Some(lease),
+        }
+    }
+
+    /// The head of a client's request; only once.
+    pub(crate) fn take_request(&self) -> Option<Box<Parts>> {
+        self.request.take()
+    }
+
+    /// Appends what has arrived of the body, up to so many bytes; says whether that is all of it, without trailers.
+    pub(crate) fn take_arrived(&self, room: usize, out: &mut Vec<u8>) -> bool {
+        let incoming = &mut *self.incoming.borrow_mut();
+        let full = out.len() + room;
+        while let Some(Ok(())) = at_once(poll_fn(|context| incoming.poll_fill(context))) {
+            let Source::Body(body) = &mut incoming.source else {
+                return incoming.trailers.is_empty();
+            };
+            let taken = incoming.rest.split_to(incoming.rest.len().min(full - out.len()));
+            out.extend_from_slice(&taken);
+            let _ = body.flow_control().release_capacity(taken.len());
+            if incoming.rest.is_empty() && body.is_end_stream() {
+                incoming.source = Source::Ended;
+                return true;
+            }
+            if out.len() == full {
+                break;
+            }
+        }
+        false
+    }
+
+    /// Sends a head that is written as HTTP/1.1 writes it: an interim one, or the one before the body.
+    pub(crate) fn open(&self, head: &[u8], ends: bool) -> io::Result<()> {
+        let outgoing = &mut *self.outgoing.borrow_mut();
+        match outgoing {
+            Outgoing::Answer(answer) => {
+                let (response, left) = read_response(head).map_err(io::Error::other)?;
+                if response.status().is_informational() {
+                    return answer.send_informational(response).map_err(io_error);
+                }
+                let stream = answer.send_response(response, ends).map_err(io_error)?;
+                *outgoing = Outgoing::Body { stream, left, ended: ends };
+            }
+            Outgoing::Request(connection) => {
+                let (request, left) = read_request(head).map_err(io::Error::other)?;
+                let (answer, stream) = connection.send_request(request, ends).map_err(io_error)?;
+                self.incoming.borrow_mut().source = Source::Answer(answer);
+                *outgoing = Outgoing::Body { stream, left, ended: ends };
+            }
+            Outgoing::Body { .. } => return Err(io::ErrorKind::InvalidInput.into()),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn poll_read(&self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let incoming = &mut *self.incoming.borrow_mut();
+        ready!(incoming.poll_fill(context))?;
+        if !incoming.head.is_empty() {
+            let taken = incoming.head.len().min(buffer.remaining());
+            buffer.put_slice(incoming.head.get(..taken).unwrap_or_default());
+            incoming.head.drain(..taken);
+        } else if let Source::Body(body) = &mut incoming.source {
+            let taken = incoming.rest.split_to(incoming.rest.len().min(buffer.remaining()));
+            buffer.put_slice(&taken);
+            // The window opens again as fast as the other side takes what came through it.
+            body.flow_control().release_capacity(taken.len()).map_err(io_error)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(crate) fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Outgoing::Body { stream, left, ended } = &mut *self.outgoing.borrow_mut() else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        if *ended || bytes.is_empty() {
+            // Nothing can follow the end: more than was announced is not sent.
+            return Poll::Ready(if *ended { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(0) });
+        }
+        stream.reserve_capacity(bytes.len());
+        let mut room = stream.capacity();
+        while room == 0 {
+            room = match ready!(stream.poll_capacity(context)) {
+                Some(room) => room.map_err(io_error)?,
+                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            };
+        }
+        let part = bytes.get(..room).unwrap_or(bytes);
+        let after = left.map(|left| left.saturating_sub(part.len() as u64));
+        stream.send_data(Bytes::copy_from_slice(part), after == Some(0)).map_err(io_error)?;
+        (*left, *ended) = (after, after == Some(0));
+        Poll::Ready(Ok(part.len()))
+    }
+
+    /// Ends what is sent, with the trailers that may be passed on. A body that is shorter than was told is cut.
+    pub(crate) fn finish(&self, trailers: &[u8]) -> io::Result<()> {
+        let Outgoing::Body { stream, left, ended } = &mut *self.outgoing.borrow_mut() else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        if *ended {
+            return Ok(());
+        }
+        *ended = true;
+        if left.is_some_and(|left| left > 0) {
+            stream.send_reset(Reason::INTERNAL_ERROR);
+            return Ok(());
+        }
+        match read_trailers(trailers).map_err(io::Error::other)? {
+            Some(trailers) => stream.send_trailers(trailers).map_err(io_error),
+            None => stream.send_data(Bytes::new(), true).map_err(io_error),
+        }
+    }
+
+    /// Ends it at once, unfinished.
+    pub(crate) fn cut(&self) {
+        match &mut *self.outgoing.borrow_mut() {
+            Outgoing::Answer(answer) => answer.send_reset(Reason::INTERNAL_ERROR),
+            Outgoing::Body { stream, ended: false, .. } => stream.send_reset(Reason::INTERNAL_ERROR),
+            Outgoing::Body { .. } | Outgoing::Request(_) => {}
+        }
+    }
+
+    /// An error once the peer has given it up.
+    pub(crate) fn poll_reset(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let reset = match &mut *self.outgoing.borrow_mut() {
+            Outgoing::Answer(answer) => ready!(answer.poll_reset(context)),
+            Outgoing::Body { stream, .. } => ready!(stream.poll_reset(context)),
+            Outgoing::Request(_) => return Poll::Pending,
+        };
+        match reset {
+            // The rest of a request is not needed (RFC 9113 §8.1).
+            Ok(Reason::NO_ERROR) => Poll::Ready(Ok(())),
+            Ok(_) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            Err(error) => Poll::Ready(Err(io_error(error))),
+        }
+    }
+
+    /// What followed the body, as HTTP/1.1 writes it.
+    pub(crate) fn take_trailers(&self) -> Vec<u8> {
+        std::mem::take(&mut self.incoming.borrow_mut().trailers)
+    }
+}
+
+impl Incoming {
+    fn new(source: Source) -> Self {
+        Self { source, head: Vec::new(), rest: Bytes::new(), trailers: Vec::new() }
+    }
+
+    /// Ready when there is a part of a head, or of a body, or the end is reached.
+    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.head.is_empty() && !self.rest.has_remaining() {
+            match &mut self.source {
+                Source::Nothing | Source::Ended => break,
+                Source::Answer(answer) => {
+                    if let Poll::Ready(Some(interim)) = answer.poll_informational(context) {
+                        write_response(&interim.map_err(io_error)?, &mut self.head);
+                        continue;
+                    }
+                    let response = ready!(Pin::new(answer).poll(context)).map_err(io_error)?;
+                    write_response(&response, &mut self.head);
+                    self.source = Source::Body(response.into_body());
+                }
+                Source::Body(body) => match ready!(body.poll_data(context)) {
+                    Some(data) => self.rest = data.map_err(io_error)?,
+                    None => {
+                        if let Some(trailers) = ready!(body.poll_trailers(context)).map_err(io_error)? {
+                            write_trailers(&trailers, &mut self.trailers);
+                        }
+                        self.source = Source::Ended;
+                    }
+                },
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Whether the peer was not there, ended the connection or the stream.
+fn io_error(error: h2::Error) -> io::Error {
+    if error.is_io()
+        && let Some(error) = error.get_io()
+    {
+        return error.kind().into();
+    }
+    match error.reason() {
+        // RFC 9113 §8.7: nothing of it was processed.
+        Some(Reason::REFUSED_STREAM) => io::ErrorKind::ConnectionRefused.into(),
+        _ if error.is_remote() => io::ErrorKind::ConnectionReset.into(),
+        _ => io::Error::other(error),
+    }
+}
