@@ -4,6 +4,7 @@
 //! is linked in: the tests know it by its bytes, its files and its exit code only.
 
 mod acceptor;
+mod canonical;
 mod client;
 mod eventually;
 mod faulty_origin;
@@ -18,6 +19,7 @@ mod origin_process;
 mod router;
 
 pub use acceptor::Acceptor;
+pub use canonical::{Canonical, Kind, expand_ours};
 pub use client::{Asked, Client, End};
 pub use eventually::{eventually, until};
 pub use faulty_origin::{Fault, FaultyOrigin, Seen};
