@@ -88,6 +88,18 @@ impl Canonical {
         self
     }
 
+    /// Whether its body is sent in chunks.
+    pub fn is_chunked(&self) -> bool {
+        self.free.iter().any(|(name, _)| name == "transfer-encoding")
+    }
+
+    /// The same message where it does not matter how the end of its body is found.
+    #[must_use]
+    pub fn unframed(mut self) -> Canonical {
+        self.free.retain(|(name, _)| name != "transfer-encoding" && name != "content-length");
+        self
+    }
+
     /// The difference to what was expected, `{any}` matching every value.
     pub fn differs(&self, expected: &Canonical) -> Option<String> {
         let mut actual = self.free.clone();
@@ -147,10 +159,11 @@ fn short(text: &str) -> String {
 }
 
 /// Fields whose place in the head is the router's choice.
-const FREE: [&str; 11] = [
+const FREE: [&str; 12] = [
     "host",
     "content-length",
     "upgrade",
+    "sec-websocket-key",
     "x-real-ip",
     "x-forwarded-for",
     "x-forwarded-proto",
