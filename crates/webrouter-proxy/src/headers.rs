@@ -8,12 +8,11 @@ use webrouter_routing::path::encode as encode_path;
 use webrouter_routing::route::Route;
 
 use crate::config::Security;
-use crate::connection::Peer;
+use crate::connection::{ClientCertificate, Peer};
 use crate::http1::encode::{self, Named, field, number_field};
 use crate::http1::field::{Field, Known, list_elements};
 use crate::http1::head::{Framing, RequestHead, ResponseHead, Version};
 use crate::request::{Request, Target};
-use crate::tls::ClientCertificate;
 
 /// Where a request came from, after what trusted peers say of it (SPEC: walked from the right).
 #[derive(Debug)]
@@ -131,7 +130,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) request: &'a Request,
     pub(crate) origin: &'a Origin,
     pub(crate) peer: IpAddr,
-    pub(crate) certificate: Option<&'a ClientCertificate>,
+    pub(crate) certificate: &'a ClientCertificate,
     pub(crate) request_id: Option<&'a [u8]>,
     pub(crate) made_id: &'a TraceId,
     pub(crate) span_id: u64,
@@ -232,13 +231,12 @@ impl Outgoing<'_> {
             out.extend_from_slice(b"\r\n");
         }
         field(out, b"X-Request-Id", self.request_id.unwrap_or(self.made_id.as_bytes()));
-        if let Some(certificate) = self.certificate {
-            match &certificate.subject {
-                Some(subject) => {
-                    field(out, b"ssl-client-verify", b"SUCCESS");
-                    field(out, b"ssl-client-subject-dn", subject.as_bytes());
-                }
-                None => field(out, b"ssl-client-verify", b"NONE"),
+        match self.certificate {
+            ClientCertificate::NotAsked => {}
+            ClientCertificate::Missing => field(out, b"ssl-client-verify", b"NONE"),
+            ClientCertificate::Subject(subject) => {
+                field(out, b"ssl-client-verify", b"SUCCESS");
+                field(out, b"ssl-client-subject-dn", subject.as_bytes());
             }
         }
     }
