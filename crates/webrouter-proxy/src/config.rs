@@ -1,17 +1,25 @@
 //! What the data plane is told at start.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use crate::sticky::StickyKey;
+use crate::tls::Certificates;
 
 /// Everything the data plane needs besides its table.
 #[derive(Debug, Clone)]
 pub struct ProxyConfig {
     /// Where to listen.
     pub listeners: Vec<ListenerConfig>,
+    /// Whether plain listeners take HTTP/2 from clients that begin with its preface (RFC 9113 §3.3).
+    pub h2c: bool,
+    /// Peers whose connections begin with a PROXY protocol header.
+    pub proxy_protocol: Vec<IpNet>,
+    /// The certificates; `None` where no listener is [`Security::Tls`].
+    pub tls: Option<Arc<Certificates>>,
     /// How many cores serve; each has its own thread, listeners and pools.
     pub threads: usize,
     /// Time-outs.
@@ -33,6 +41,17 @@ pub struct ListenerConfig {
     pub address: SocketAddr,
     /// Which hosts answer on it.
     pub scope: Scope,
+    /// Whether it speaks TLS.
+    pub security: Security,
+}
+
+/// Whether a listener speaks TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// Plain HTTP.
+    Plain,
+    /// HTTPS.
+    Tls,
 }
 
 /// Which hosts answer on a listener.

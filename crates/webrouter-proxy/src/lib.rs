@@ -31,13 +31,14 @@ mod response;
 mod server;
 mod splice;
 mod sticky;
+pub mod tls;
 mod tunnels;
 mod upgrade;
 mod upload;
 mod upstream;
 pub mod websocket;
 
-pub use config::{Limits, ListenerConfig, ProxyConfig, Scope, Timeouts, UnknownHost};
+pub use config::{Limits, ListenerConfig, ProxyConfig, Scope, Security, Timeouts, UnknownHost};
 pub use listener::{BindError, Listeners, bind};
 pub use server::{Proxy, StartError, StopReport, start};
 pub use sticky::StickyKey;

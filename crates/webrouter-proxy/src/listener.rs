@@ -65,7 +65,7 @@ pub fn bind(config: &ProxyConfig) -> Result<Listeners, BindError> {
             socket.listen(BACKLOG).map_err(failed)?;
             core.push((socket.into(), listener.scope));
         }
-        listeners.addresses.push(ListenerConfig { address, scope: listener.scope });
+        listeners.addresses.push(ListenerConfig { address, ..*listener });
     }
     Ok(listeners)
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use webrouter_admin_api::{Listener, ListenerScope};
 use webrouter_discovery::{DiscoveryConfig, FileConfig, GuardConfig, LainletConfig};
 use webrouter_proxy::fleet::{Ejection, FleetConfig, Retries};
-use webrouter_proxy::{Limits, ListenerConfig, Listeners, ProxyConfig, Scope, StickyKey, Timeouts, UnknownHost};
+use webrouter_proxy::{
+    Limits, ListenerConfig, Listeners, ProxyConfig, Scope, Security, StickyKey, Timeouts, UnknownHost,
+};
 use webrouter_routing::host::Host;
 use webrouter_routing::merge::Defaults;
 use webrouter_telemetry::access_log::{AccessLogConfig, Destination, Format};
@@ -14,12 +16,16 @@ use crate::config::{self, AccessLogFormat, AccessLogSink, Config, Threads};
 
 /// `affordable` bounds the connections whatever is configured: without a file left, no endpoint can be reached either.
 pub(super) fn proxy_config(config: &Config, affordable: usize, sticky_key: StickyKey) -> ProxyConfig {
-    let listener = |scope| move |&address: &std::net::SocketAddr| ListenerConfig { address, scope };
+    let listener =
+        |scope| move |&address: &std::net::SocketAddr| ListenerConfig { address, scope, security: Security::Plain };
     let all = config.listen.http.iter().map(listener(Scope::All));
     let external = config.listen.external_http.iter().map(listener(Scope::External));
     let (timeouts, limits) = (&config.timeouts, &config.limits);
     ProxyConfig {
         listeners: all.chain(external).collect(),
+        h2c: false,
+        proxy_protocol: Vec::new(),
+        tls: None,
         threads: match config.threads {
             Threads::Fixed(threads) => threads,
             Threads::Cores => std::thread::available_parallelism().map_or(1, usize::from),

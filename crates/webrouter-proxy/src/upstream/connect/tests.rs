@@ -69,6 +69,9 @@ fn scene(hosts: &[Host], policy: Policy) -> Scene {
     let endpoints: Vec<Endpoint> = hosts.iter().map(|kind| host(*kind, &mut sockets)).collect();
     let config = ProxyConfig {
         listeners: Vec::new(),
+        h2c: false,
+        proxy_protocol: Vec::new(),
+        tls: None,
         threads: 1,
         timeouts: ClientTimeouts::default(),
         limits: Limits::default(),
