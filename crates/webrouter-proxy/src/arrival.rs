@@ -15,7 +15,7 @@ use crate::connection::{ClientCertificate, Peer};
 use crate::core::Core;
 use crate::proxy_protocol;
 use crate::stream::{Encrypted, Stream, TlsStream};
-use crate::tls;
+use crate::tls::handshake::Protocol;
 
 /// What a client's connection turned out to be.
 pub(crate) struct Arrived {
@@ -87,8 +87,8 @@ async fn identify(
         (true, Some(subject)) => ClientCertificate::Subject(subject),
     };
     let version = match handshaken.protocol {
-        tls::Protocol::Http1 => Version::Http1,
-        tls::Protocol::Http2 => Version::Http2,
+        Protocol::Http1 => Version::Http1,
+        Protocol::Http2 => Version::Http2,
     };
     Some(Arrived { transport: Transport::Tls(Box::new(handshaken.stream)), version, peer })
 }

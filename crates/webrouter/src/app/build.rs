@@ -23,6 +23,9 @@ pub(super) fn proxy_config(config: &Config, affordable: usize, sticky_key: Stick
     let (timeouts, limits) = (&config.timeouts, &config.limits);
     ProxyConfig {
         listeners: all.chain(external).collect(),
+        h2c: false,
+        proxy_protocol: Vec::new(),
+        tls: None,
         threads: match config.threads {
             Threads::Fixed(threads) => threads,
             Threads::Cores => std::thread::available_parallelism().map_or(1, usize::from),
@@ -45,9 +48,6 @@ pub(super) fn proxy_config(config: &Config, affordable: usize, sticky_key: Stick
             config::UnknownHost::NotFound => UnknownHost::NotFound,
             config::UnknownHost::Close => UnknownHost::Close,
         },
-        h2c: false,
-        proxy_protocol: Vec::new(),
-        tls: None,
         sticky_key,
     }
 }
