@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use webrouter_testkit::{Fault, FaultyOrigin, Host, OpenLoad, OriginProcess, Outcome, Router, Seen, Verb};
 
-use super::{ORIGIN, app, lost, metric, origin_process, plan, posts_seen_twice, started, webrouter};
+use super::{ORIGIN, app, lost, origin_process, plan, posts_seen_twice, started, webrouter};
 
 /// What a test looks at when the load is over.
 struct Run {
@@ -49,9 +49,9 @@ impl Run {
             slowest(Verb::Post),
             lost_posts.len(),
             self.outcomes.iter().filter(|outcome| outcome.verb == Verb::Post).count(),
-            metric(&self.router, "webrouter_retries_total", ""),
-            metric(&self.router, "webrouter_retries_denied_total", ""),
-            metric(&self.router, "webrouter_ejections_total", ""),
+            self.router.metric("webrouter_retries_total", ""),
+            self.router.metric("webrouter_retries_denied_total", ""),
+            self.router.metric("webrouter_ejections_total", ""),
         );
         let twice = posts_seen_twice(seen.iter().chain(&self.healthy.seen()));
         assert!(twice.is_empty(), "POSTs sent twice: {twice:?}");
@@ -138,7 +138,7 @@ fn a_new_endpoint_whose_host_drops_every_packet_delays_requests_by_the_connect_t
     let builder = webrouter().section("[timeouts]\nconnect = \"1s\"").apps(&app("", &[silent, healthy.addr()]));
     let router = started(builder);
     let outcomes = OpenLoad::start(router.http(), plan(200, 4, 4)).finish();
-    assert!(metric(&router, "webrouter_upstream_connect_failures_total", "") > 0.0, "it was tried");
+    assert!(router.metric("webrouter_upstream_connect_failures_total", "") > 0.0, "it was tried");
     // Nothing was ever sent there: POSTs are tried elsewhere as well.
     for verb in [Verb::Get, Verb::Post] {
         let lost = lost(&outcomes, verb);

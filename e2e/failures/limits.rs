@@ -6,7 +6,7 @@ use webrouter_testkit::{
     Asked, Client, Fault, FaultyOrigin, HttpOrigin, OpenLoad, Origin, Response, Router, Step, Verb, eventually,
 };
 
-use super::{SOON, app, assert_page, edit_and_await, get, lost, metric, plan, started, webrouter};
+use super::{SOON, app, assert_page, edit_and_await, get, lost, plan, started, webrouter};
 
 /// Begins a GET of `/hold`.
 fn held(router: &Router) -> Client {
@@ -253,7 +253,7 @@ fn a_client_that_leaves_leaves_the_queue() {
     let first = held(&router);
     eventually(SOON, "one is under way", || origin.holding() == 1);
     let waiting = held(&router);
-    eventually(SOON, "it stands in line", || metric(&router, "webrouter_requests_queue_length", "") == 1.0);
+    eventually(SOON, "it stands in line", || router.metric("webrouter_requests_queue_length", "") == 1.0);
     assert_page(&get(&router, "/"), 503, "queue_full");
     waiting.reset();
     let mut last = None;

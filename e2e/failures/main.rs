@@ -100,15 +100,6 @@ fn edit_and_await(router: &Router, marker: &str, apps: &str, served_by: SocketAd
     });
 }
 
-/// One number of `/metrics`: the sum over all lines of this name whose labels contain `label`.
-fn metric(router: &Router, name: &str, label: &str) -> f64 {
-    let (_, text) = router.admin_get("/metrics");
-    let lines = text.lines().filter(|line| {
-        line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])) && line.contains(label)
-    });
-    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
 /// The numbers of POSTs that origins saw more than once, all together.
 fn posts_seen_twice<'a>(seen: impl IntoIterator<Item = &'a Seen>) -> Vec<u64> {
     let mut times: HashMap<u64, u32> = HashMap::new();

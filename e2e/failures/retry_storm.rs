@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use webrouter_testkit::{Fault, FaultyOrigin, OpenLoad, Verb};
 
-use super::{app, await_state, lost, metric, plan, started, webrouter};
+use super::{app, await_state, lost, plan, started, webrouter};
 
 /// A load on three endpoints that fail every request, the first of which are known to be sick.
 fn storm(sick: usize, ejection: &str) {
@@ -27,7 +27,7 @@ fn storm(sick: usize, ejection: &str) {
     assert!(seen > asked, "some are tried again");
     let allowed = asked as f64 * 1.2 + 3.0 * seconds + UNDER_WAY;
     assert!((seen as f64) <= allowed, "{seen} seen, {allowed:.0} allowed");
-    assert!(metric(&router, "webrouter_retries_total", "") > 0.0);
+    assert!(router.metric("webrouter_retries_total", "") > 0.0);
 }
 
 #[test]
@@ -68,9 +68,9 @@ fn an_idle_connection_that_was_closed_under_us_costs_no_budget() {
     let router = started(builder.apps(&app("", &[origin.addr()])));
     let outcomes = OpenLoad::start(router.http(), plan(200, 3, 0)).finish();
     let lost = lost(&outcomes, Verb::Get);
-    println!("{} kept connections found closed", metric(&router, "webrouter_upstream_stale_total", ""));
+    println!("{} kept connections found closed", router.metric("webrouter_upstream_stale_total", ""));
     assert!(lost.is_empty(), "{} lost: {:#?}", lost.len(), lost.first());
-    assert_eq!(metric(&router, "webrouter_retries_total", ""), 0.0);
+    assert_eq!(router.metric("webrouter_retries_total", ""), 0.0);
 }
 
 /// What is under way at an endpoint when it is ejected may be tried again at once; on a busy machine that may be a request

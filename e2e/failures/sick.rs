@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use webrouter_testkit::{Fault, FaultyOrigin, Router, eventually};
 
-use super::{SOON, UPSTREAM, app, assert_page, await_state, edit_and_await, endpoint, get, metric, started, webrouter};
+use super::{SOON, UPSTREAM, app, assert_page, await_state, edit_and_await, endpoint, get, started, webrouter};
 
 /// An app that is checked often.
 const CHECKED: &str = "healthcheck = \"/health\"\nhealth_interval = \"200ms\"\nhealth_timeout = \"200ms\"\nhealth_rise = 2\nhealth_fall = 2\n\
@@ -21,7 +21,7 @@ fn endpoints_that_are_all_sick_and_answer_are_all_asked_and_it_is_said() {
     let router = started(webrouter().apps(&app(CHECKED, &origins.each_ref().map(FaultyOrigin::addr))));
     origins.iter().for_each(|origin| await_state(&router, origin.addr(), "up"));
     assert!(!fail_open(&router));
-    assert_eq!(metric(&router, "webrouter_fail_open", UPSTREAM), 0.0);
+    assert_eq!(router.metric("webrouter_fail_open", UPSTREAM), 0.0);
 
     origins.iter().for_each(|origin| origin.set_health(500));
     origins.iter().for_each(|origin| await_state(&router, origin.addr(), "down"));
@@ -30,14 +30,14 @@ fn endpoints_that_are_all_sick_and_answer_are_all_asked_and_it_is_said() {
     }
     assert!(origins.iter().all(|origin| origin.seen().len() >= 5), "all are tried");
     assert!(fail_open(&router), "{}", router.status());
-    assert_eq!(metric(&router, "webrouter_fail_open", UPSTREAM), 1.0);
+    assert_eq!(router.metric("webrouter_fail_open", UPSTREAM), 1.0);
     let log = router.output();
     assert!(log.lines().any(|line| line.contains("WARN") && line.contains(UPSTREAM)), "{log}");
 
     origins[0].set_health(200);
     await_state(&router, origins[0].addr(), "up");
     eventually(SOON, "it is over", || !fail_open(&router));
-    assert_eq!(metric(&router, "webrouter_fail_open", UPSTREAM), 0.0);
+    assert_eq!(router.metric("webrouter_fail_open", UPSTREAM), 0.0);
     let before = origins[1].seen().len();
     for _ in 0..20 {
         assert_eq!(get(&router, "/").text(), "one");

@@ -6,7 +6,6 @@
 
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-mod canonical;
 mod case;
 mod runner;
 

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use webrouter_testkit::{Asked, Client, End, Exchange, Origin, Response, Router, Step, latin1, until};
+use webrouter_testkit::{
+    Asked, Canonical, Client, End, Exchange, Kind, Origin, Response, Router, Step, expand_ours, latin1, until,
+};
 
-use crate::canonical::{Canonical, Kind, expand_ours};
 use crate::case::{Answer, Case, Do, Seen, Serve, Then};
 
 /// Runs a theme; fails when any of its cases does.

@@ -1,27 +1,16 @@
 //! A client that sends bytes, not requests, and says exactly what came back and how it ended.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::message::{Body, Head, Response, decode_body, find, head_length, latin1};
+use crate::transport::{End, Transport};
 
-/// One TCP connection to the router.
+/// One connection to the router.
 pub struct Client {
-    stream: TcpStream,
+    transport: Transport,
     received: Vec<u8>,
     end: Option<End>,
-}
-
-/// Why nothing more was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// The peer closed its side.
-    Closed,
-    /// The peer reset the connection.
-    Reset,
-    /// The deadline passed with the connection open.
-    Deadline,
 }
 
 /// What a response answers; a response to HEAD has no body.
@@ -41,20 +30,27 @@ impl Client {
 
     /// Connects where a refusal is an answer too.
     pub fn try_connect(addr: SocketAddr) -> std::io::Result<Client> {
-        let stream = TcpStream::connect_timeout(&addr, Duration::from_secs(5))?;
-        stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Client { stream, received: Vec::new(), end: None })
+        Transport::plain(addr).map(Client::over)
+    }
+
+    /// A client on a connection that is made already.
+    pub fn over(transport: Transport) -> Client {
+        Client { transport, received: Vec::new(), end: None }
+    }
+
+    /// What its bytes travel on.
+    pub fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     /// This connection's own address, as the router sees it.
     pub fn local_addr(&self) -> SocketAddr {
-        self.stream.local_addr().expect("a connected socket has an address")
+        self.transport.local_addr()
     }
 
     /// Sends bytes; false when the peer no longer takes them.
     pub fn send(&mut self, bytes: &[u8]) -> bool {
-        self.stream.write_all(bytes).is_ok()
+        self.transport.write(bytes).is_ok()
     }
 
     /// Sends bytes in pieces of `size`, one segment each; false when the peer no longer takes them.
@@ -68,12 +64,12 @@ impl Client {
 
     /// Breaks the connection off with a reset.
     pub fn reset(self) {
-        let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
+        self.transport.reset_when_dropped();
     }
 
     /// Ends our sending side and goes on reading.
     pub fn half_close(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
+        self.transport.half_close();
     }
 
     /// Bytes received and not yet consumed as a response.
@@ -98,6 +94,19 @@ impl Client {
             self.fill(until).map_err(|end| self.describe("too few bytes", end))?;
         }
         Ok(self.received.drain(..count).collect())
+    }
+
+    /// The first `count` bytes received, once they are there; they stay.
+    pub(crate) fn peek(&mut self, count: usize, until: Instant) -> Result<&[u8], End> {
+        while self.received.len() < count {
+            self.fill(until)?;
+        }
+        Ok(self.received.get(..count).unwrap_or_default())
+    }
+
+    /// Drops the first `count` bytes received.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.received.drain(..count.min(self.received.len()));
     }
 
     /// Reads until `wanted` has arrived and takes everything up to its end.
@@ -183,26 +192,18 @@ impl Client {
         if let Some(end) = self.end {
             return Err(end);
         }
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(End::Deadline);
-        }
-        let _ = self.stream.set_read_timeout(Some(left));
         let mut buffer = vec![0; 64 * 1024];
-        let end = match self.stream.read(&mut buffer) {
-            Ok(0) => End::Closed,
+        match self.transport.read(&mut buffer, until) {
             Ok(count) => {
                 self.received.extend_from_slice(buffer.get(..count).unwrap_or_default());
-                return Ok(());
+                Ok(())
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                return Err(End::Deadline);
+            Err(End::Deadline) => Err(End::Deadline),
+            Err(end) => {
+                self.end = Some(end);
+                Err(end)
             }
-            Err(_) => End::Reset,
-        };
-        self.end = Some(end);
-        Err(end)
+        }
     }
 
     fn describe(&self, what: &str, end: End) -> String {

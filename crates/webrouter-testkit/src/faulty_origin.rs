@@ -298,8 +298,9 @@ pub(crate) const LOAD_ID: &str = "x-load-id";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::{Asked, Client, End};
+    use crate::client::{Asked, Client};
     use crate::eventually::eventually;
+    use crate::transport::End;
 
     const SOON: Duration = Duration::from_secs(5);
 

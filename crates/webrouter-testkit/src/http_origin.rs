@@ -269,8 +269,9 @@ impl Connection<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::{Asked, Client, End};
+    use crate::client::{Asked, Client};
     use crate::eventually::eventually;
+    use crate::transport::End;
 
     const SOON: Duration = Duration::from_secs(5);
 

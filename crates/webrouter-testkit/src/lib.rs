@@ -4,10 +4,14 @@
 //! is linked in: the tests know it by its bytes, its files and its exit code only.
 
 mod acceptor;
+mod canonical;
+mod certificates;
 mod client;
 mod eventually;
 mod faulty_origin;
+mod h2c_origin;
 mod hosts;
+pub mod http2;
 mod http_origin;
 mod lainlet;
 mod load;
@@ -16,11 +20,16 @@ mod open_load;
 mod origin;
 mod origin_process;
 mod router;
+mod tls;
+mod transport;
 
 pub use acceptor::Acceptor;
-pub use client::{Asked, Client, End};
+pub use canonical::{Canonical, Kind, expand_ours};
+pub use certificates::{Authority, Pair};
+pub use client::{Asked, Client};
 pub use eventually::{eventually, until};
 pub use faulty_origin::{Fault, FaultyOrigin, Seen};
+pub use h2c_origin::{H2cEnd, H2cOrigin, H2cRequest};
 pub use hosts::Host;
 pub use http_origin::HttpOrigin;
 pub use lainlet::{Garbage, Gets, Lainlet, Mode};
@@ -30,3 +39,5 @@ pub use open_load::{OpenLoad, OpenPlan, Outcome, Verb};
 pub use origin::{Exchange, Origin, Step};
 pub use origin_process::OriginProcess;
 pub use router::{Listening, Router, RouterBuilder, Signal};
+pub use tls::{TlsClient, TlsStream, Version};
+pub use transport::{AlertDescription, End, Transport};

@@ -6,13 +6,17 @@
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine;
 use rustix::net::sockopt::set_socket_linger;
+use sha1::{Digest, Sha1};
 
 use crate::acceptor::{Acceptor, locked};
-use crate::message::{Body, Framing, Head, decode_body, find, head_length};
+use crate::eventually::until;
+use crate::message::{Body, Framing, Head, decode_body, find, head_length, latin1};
 
 /// One step of a script.
 #[derive(Debug, Clone)]
@@ -27,6 +31,10 @@ pub enum Step {
     ReadToEnd,
     /// Write these bytes.
     Write(Vec<u8>),
+    /// Write these bytes with `{accept}` made from the key in the head (RFC 6455 §4.2.2).
+    AcceptWebSocket(Vec<u8>),
+    /// Read nothing more, so that whoever sends must wait, until the origin goes.
+    Deaf,
     /// Send back whatever arrives until the router ends its side, then end ours.
     Echo,
     /// End our sending side.
@@ -64,6 +72,7 @@ struct Shared {
     scripts: Mutex<VecDeque<Vec<Step>>>,
     default: Vec<Step>,
     exchanges: Mutex<Vec<Exchange>>,
+    stopped: AtomicBool,
 }
 
 impl Step {
@@ -76,7 +85,12 @@ impl Step {
 impl Origin {
     /// An origin on a free loopback port that runs `default` when no script is queued.
     pub fn start(default: Vec<Step>) -> Origin {
-        let shared = Arc::new(Shared { scripts: Mutex::default(), default, exchanges: Mutex::default() });
+        let shared = Arc::new(Shared {
+            scripts: Mutex::default(),
+            default,
+            exchanges: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        });
         let for_connections = Arc::clone(&shared);
         let acceptor = Acceptor::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |number, stream| {
             serve(number, stream, &for_connections);
@@ -108,6 +122,12 @@ impl Origin {
     /// Closes all connections, idle ones too.
     pub fn close_connections(&self) {
         self.acceptor.close_connections();
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
     }
 }
 
@@ -232,6 +252,15 @@ impl Connection<'_> {
                 Ok(()) => Next::Go,
                 Err(_) => Next::Stop,
             },
+            Step::AcceptWebSocket(bytes) => match self.stream.write_all(&self.accepted(index, &bytes)) {
+                Ok(()) => Next::Go,
+                Err(_) => Next::Stop,
+            },
+            Step::Deaf => {
+                let gone = || self.shared.stopped.load(Ordering::SeqCst).then_some(());
+                until(Duration::from_secs(60), gone);
+                Next::Stop
+            }
             Step::HalfClose => {
                 let _ = self.stream.shutdown(Shutdown::Write);
                 Next::Go
@@ -266,6 +295,14 @@ impl Connection<'_> {
         bytes
     }
 
+    /// `bytes` with the answer to the key that the exchange's head holds.
+    fn accepted(&self, index: usize, bytes: &[u8]) -> Vec<u8> {
+        let head = locked(&self.shared.exchanges).get(index).map(|exchange| exchange.bytes.clone()).unwrap_or_default();
+        let head = head_length(&head).and_then(|length| Head::parse(head.get(..length)?).ok());
+        let key = head.as_ref().and_then(|head| head.value("sec-websocket-key")).unwrap_or_default();
+        latin1(bytes).replace("{accept}", &accept(key)).into_bytes()
+    }
+
     fn ended(&self, index: usize) {
         if let Some(exchange) = locked(&self.shared.exchanges).get_mut(index) {
             exchange.ended = true;
@@ -282,11 +319,18 @@ impl Connection<'_> {
     }
 }
 
+/// Proof that a WebSocket's key was read (RFC 6455 §4.2.2).
+pub(crate) fn accept(key: &str) -> String {
+    let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+    base64::engine::general_purpose::STANDARD.encode(digest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::{Asked, Client, End};
+    use crate::client::{Asked, Client};
     use crate::eventually::eventually;
+    use crate::transport::End;
 
     const SOON: Duration = Duration::from_secs(5);
 
@@ -310,6 +354,12 @@ mod tests {
         client.send(b"POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\na");
         client.half_close();
         eventually(SOON, "the cut is seen", || origin.exchanges().iter().any(|e| !e.complete));
+    }
+
+    /// The example of RFC 6455 §1.3.
+    #[test]
+    fn proves_that_it_read_the_key() {
+        assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]

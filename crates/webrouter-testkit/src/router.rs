@@ -10,6 +10,7 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 use tempfile::TempDir;
 
+use crate::certificates::Pair;
 use crate::client::{Asked, Client};
 use crate::eventually::until;
 
@@ -26,8 +27,12 @@ pub struct Router {
 pub struct Listening {
     /// Listeners for every host.
     pub http: Vec<SocketAddr>,
+    /// Listeners for every host, with TLS.
+    pub https: Vec<SocketAddr>,
     /// Listeners for external hosts only.
     pub external_http: Vec<SocketAddr>,
+    /// Listeners for external hosts only, with TLS.
+    pub external_https: Vec<SocketAddr>,
     /// The admin listener.
     pub admin: SocketAddr,
 }
@@ -38,7 +43,11 @@ pub struct RouterBuilder {
     binary: PathBuf,
     sections: String,
     apps: Option<String>,
-    external: bool,
+    listeners: Vec<&'static str>,
+    listen: String,
+    tls: String,
+    files: Vec<(String, String)>,
+    pairs: Vec<(String, Pair)>,
     environment: Vec<(String, String)>,
 }
 
@@ -69,7 +78,49 @@ impl RouterBuilder {
     /// Adds a listener for external hosts only.
     #[must_use]
     pub fn external_listener(mut self) -> RouterBuilder {
-        self.external = true;
+        self.listeners.push("external_http");
+        self
+    }
+
+    /// Adds a listener with TLS for every host.
+    #[must_use]
+    pub fn https_listener(mut self) -> RouterBuilder {
+        self.listeners.push("https");
+        self
+    }
+
+    /// Adds a listener with TLS for external hosts only.
+    #[must_use]
+    pub fn external_https_listener(mut self) -> RouterBuilder {
+        self.listeners.push("external_https");
+        self
+    }
+
+    /// Adds a line to `[listen]`.
+    #[must_use]
+    pub fn listen(mut self, line: &str) -> RouterBuilder {
+        self.listen.push_str(&format!("{line}\n"));
+        self
+    }
+
+    /// Adds a line to `[tls]`, whose certificates are in the folder `ssl`.
+    #[must_use]
+    pub fn tls(mut self, line: &str) -> RouterBuilder {
+        self.tls.push_str(&format!("{line}\n"));
+        self
+    }
+
+    /// Lays a pair into the folder `ssl`.
+    #[must_use]
+    pub fn pair(mut self, stem: &str, pair: &Pair) -> RouterBuilder {
+        self.pairs.push((stem.to_owned(), pair.clone()));
+        self
+    }
+
+    /// Lays a file into the temporary directory.
+    #[must_use]
+    pub fn file(mut self, name: &str, text: &str) -> RouterBuilder {
+        self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 
@@ -107,9 +158,10 @@ impl RouterBuilder {
 
     fn write_files(&self, dir: &Path) {
         let mut toml = String::from("[listen]\nhttp = [\"127.0.0.1:0\"]\n");
-        if self.external {
-            toml.push_str("external_http = [\"127.0.0.1:0\"]\n");
+        for listener in &self.listeners {
+            toml.push_str(&format!("{listener} = [\"127.0.0.1:0\"]\n"));
         }
+        toml.push_str(&self.listen);
         toml.push_str("[admin]\nlisten = \"127.0.0.1:0\"\n[state]\ndirectory = \"{dir}/state\"\n");
         if !self.sections.contains("[access_log]") {
             toml.push_str("[access_log]\ndirectory = \"{dir}/log\"\n");
@@ -117,6 +169,16 @@ impl RouterBuilder {
         if let Some(apps) = &self.apps {
             toml.push_str("[source.file]\npath = \"{dir}/apps.toml\"\n");
             fs::write(dir.join("apps.toml"), apps).expect("apps.toml can be written");
+        }
+        if !self.pairs.is_empty() || !self.tls.is_empty() {
+            toml.push_str(&format!("[tls]\ncertificates = \"{{dir}}/ssl\"\n{}", self.tls));
+            fs::create_dir_all(dir.join("ssl")).expect("the certificate folder can be made");
+        }
+        for (stem, pair) in &self.pairs {
+            pair.write(&dir.join("ssl"), stem);
+        }
+        for (name, text) in &self.files {
+            fs::write(dir.join(name), text).expect("a file can be written");
         }
         toml.push_str(&self.sections);
         let toml = toml.replace("{dir}", &dir.display().to_string());
@@ -153,7 +215,11 @@ impl Router {
             binary: PathBuf::from(binary),
             sections: String::new(),
             apps: None,
-            external: false,
+            listeners: Vec::new(),
+            listen: String::new(),
+            tls: String::new(),
+            files: Vec::new(),
+            pairs: Vec::new(),
             environment: Vec::new(),
         }
     }
@@ -166,6 +232,16 @@ impl Router {
     /// The listener for external hosts only.
     pub fn external_http(&self) -> SocketAddr {
         self.listening.external_http.first().copied().expect("an external listener was asked for")
+    }
+
+    /// The listener with TLS for every host.
+    pub fn https(&self) -> SocketAddr {
+        self.listening.https.first().copied().expect("an https listener was asked for")
+    }
+
+    /// The listener with TLS for external hosts only.
+    pub fn external_https(&self) -> SocketAddr {
+        self.listening.external_https.first().copied().expect("an external https listener was asked for")
     }
 
     /// The admin listener.
@@ -186,6 +262,15 @@ impl Router {
     /// A request on the admin listener that acts: it carries the field that no page of another site can send unasked.
     pub fn admin_act(&self, method: &str, path: &str) -> (u16, String) {
         self.admin_send(method, path, "x-webrouter-action: 1\r\n", "")
+    }
+
+    /// One number of `/metrics`: the sum over all lines of this name whose labels contain `label`.
+    pub fn metric(&self, name: &str, label: &str) -> f64 {
+        let (_, text) = self.admin_get("/metrics");
+        let lines = text.lines().filter(|line| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])) && line.contains(label)
+        });
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
     /// `GET /v1/status`, or null when it does not answer.
@@ -325,7 +410,9 @@ impl Listening {
         };
         Some(Listening {
             http: list("http")?,
+            https: list("https").unwrap_or_default(),
             external_http: list("external_http")?,
+            external_https: list("external_https").unwrap_or_default(),
             admin: value.get("admin")?.as_str()?.parse().ok()?,
         })
     }
@@ -344,7 +431,9 @@ impl Drop for Router {
 /// A process that has not bound anything yet.
 const NOWHERE: Listening = Listening {
     http: Vec::new(),
+    https: Vec::new(),
     external_http: Vec::new(),
+    external_https: Vec::new(),
     admin: SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0),
 };
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::client::{Asked, Client, End};
+use crate::client::{Asked, Client};
 use crate::eventually::eventually;
+use crate::transport::End;
 
 const SOON: Duration = Duration::from_secs(5);
 

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use webrouter_testkit::{Body, Field, Framing, Head, decode_body, head_length, latin1};
+use crate::message::{Body, Field, Framing, Head, decode_body, head_length, latin1};
 
 /// A message to compare; `Debug` is what a failing case prints.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Canonical {
+pub struct Canonical {
     start_line: String,
     /// End-to-end fields, in order.
     fields: Vec<Field>,
@@ -22,32 +22,37 @@ pub(crate) struct Canonical {
 
 /// Which side of the router wrote the message.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A client's.
     Request,
+    /// An app's.
     Response,
+    /// An app's, to HEAD.
     ResponseToHead,
 }
 
 impl Canonical {
     /// Reads a whole message.
-    pub(crate) fn parse(bytes: &[u8], kind: Kind) -> Result<Canonical, String> {
+    pub fn parse(bytes: &[u8], kind: Kind) -> Result<Canonical, String> {
         let length = head_length(bytes).ok_or_else(|| format!("no head in {:?}", latin1(bytes)))?;
-        let head = Head::parse(&bytes[..length])?;
+        let (head, rest) = bytes.split_at_checked(length).unwrap_or((bytes, b""));
+        let head = Head::parse(head)?;
         let framing = match kind {
             Kind::Request => head.request_framing(),
             Kind::Response => head.response_framing(false),
             Kind::ResponseToHead => Framing::None,
         };
-        let rest = &bytes[length..];
         match decode_body(framing, rest, true) {
-            Body::Whole { content, trailers, used } => Ok(Canonical::new(head, &content, trailers, &rest[used..])),
+            Body::Whole { content, trailers, used } => {
+                Ok(Canonical::new(head, &content, trailers, rest.get(used..).unwrap_or_default()))
+            }
             Body::Partial(_) => Err(format!("incomplete: {:?}", latin1(bytes))),
             Body::Broken(why) => Err(why),
         }
     }
 
     /// From parts that were read already.
-    pub(crate) fn new(head: Head, body: &[u8], trailers: Vec<Field>, rest: &[u8]) -> Canonical {
+    pub fn new(head: Head, body: &[u8], trailers: Vec<Field>, rest: &[u8]) -> Canonical {
         let (mut fields, mut free) = (Vec::new(), BTreeSet::new());
         for (name, value) in head.fields {
             let lower = name.to_ascii_lowercase();
@@ -70,8 +75,33 @@ impl Canonical {
         Canonical { start_line: head.start_line, fields, free, body, trailers, rest }
     }
 
+    /// The same message where names have no case and fields of different names no order, as in HTTP/2 (RFC 9113 §8.2).
+    #[must_use]
+    pub fn unordered(mut self) -> Canonical {
+        for fields in [&mut self.fields, &mut self.trailers] {
+            for (name, _) in fields.iter_mut() {
+                name.make_ascii_lowercase();
+            }
+            // Stable: fields of one name keep their order.
+            fields.sort_by(|one, other| one.0.cmp(&other.0));
+        }
+        self
+    }
+
+    /// Whether its body is sent in chunks.
+    pub fn is_chunked(&self) -> bool {
+        self.free.iter().any(|(name, _)| name == "transfer-encoding")
+    }
+
+    /// The same message where it does not matter how the end of its body is found.
+    #[must_use]
+    pub fn unframed(mut self) -> Canonical {
+        self.free.retain(|(name, _)| name != "transfer-encoding" && name != "content-length");
+        self
+    }
+
     /// The difference to what was expected, `{any}` matching every value.
-    pub(crate) fn differs(&self, expected: &Canonical) -> Option<String> {
+    pub fn differs(&self, expected: &Canonical) -> Option<String> {
         let mut actual = self.free.clone();
         let mut missing = Vec::new();
         for wanted in &expected.free {
@@ -106,22 +136,17 @@ impl Canonical {
 }
 
 /// Replaces `{ours}` and `{ours:target}` by the fields the router adds for a direct client on loopback.
-pub(crate) fn expand_ours(request: &[u8]) -> Vec<u8> {
+pub fn expand_ours(request: &[u8]) -> Vec<u8> {
     let text = latin1(request);
-    let Some(start) = text.find("{ours") else { return request.to_vec() };
-    let length = text[start..].find('}').expect("a closed placeholder") + 1;
-    let placeholder = &text[start..start + length];
-    let target = match placeholder.strip_prefix("{ours:") {
-        Some(target) => target.trim_end_matches('}'),
-        None => text.split(' ').nth(1).unwrap_or_default(),
-    };
+    let Some((before, placeholder)) = text.split_once("{ours") else { return request.to_vec() };
+    let (target, after) = placeholder.split_once('}').expect("a closed placeholder");
+    let target = target.strip_prefix(':').or_else(|| text.split(' ').nth(1)).unwrap_or_default();
     let host = text.split("\r\n").find_map(|line| line.strip_prefix("Host: ")).unwrap_or_default();
-    let ours = format!(
-        "X-Real-IP: 127.0.0.1\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n\
+    let text = format!(
+        "{before}X-Real-IP: 127.0.0.1\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n\
          X-Forwarded-Host: {host}\r\nX-Original-URI: {target}\r\nREQUEST_URI: {target}\r\n\
-         traceparent: {{any}}\r\nX-Request-Id: {{any}}\r\n"
+         traceparent: {{any}}\r\nX-Request-Id: {{any}}\r\n{after}"
     );
-    let text = format!("{}{ours}{}", &text[..start], &text[start + length..]);
     text.chars().map(|c| u8::try_from(u32::from(c)).expect("Latin-1")).collect()
 }
 
@@ -134,10 +159,11 @@ fn short(text: &str) -> String {
 }
 
 /// Fields whose place in the head is the router's choice.
-const FREE: [&str; 11] = [
+const FREE: [&str; 12] = [
     "host",
     "content-length",
     "upgrade",
+    "sec-websocket-key",
     "x-real-ip",
     "x-forwarded-for",
     "x-forwarded-proto",
