@@ -310,6 +310,8 @@ async fn fail(
     let silent = matches!(error, ProxyError::UnknownHost | ProxyError::OutOfScope)
         && core.config.unknown_host == UnknownHost::Close;
     if record.answered {
+        // What was sent before has its turn first.
+        tokio::task::yield_now().await;
         client.stream.cut();
         return Next::Close;
     }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use webrouter_routing::path::encode as encode_path;
+use webrouter_routing::policy::Policy;
 use webrouter_routing::route::Route;
 
 use crate::config::Security;
@@ -200,9 +201,11 @@ impl Outgoing<'_> {
         }
     }
 
-    /// A request that said `Content-Length: 0` keeps it: for a POST it is expected (RFC 9110 §8.6).
+    /// A request that said `Content-Length: 0` keeps it: for a POST it is expected (RFC 9110 §8.6), and HTTP/2 says the same
+    /// without a field.
     fn write_empty_length(&self, out: &mut Vec<u8>) {
-        if self.head.field(Known::ContentLength).is_some() {
+        let expected = || matches!(self.head.method.of_bytes(self.bytes), b"POST" | b"PUT" | b"PATCH");
+        if self.head.field(Known::ContentLength).is_some() || (self.head.version == Version::Http2 && expected()) {
             out.extend_from_slice(b"Content-Length: 0\r\n");
         }
     }
@@ -319,6 +322,16 @@ pub(crate) fn write_response(
     }
     write_connection(client, delivery.keep_alive, out);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Tells browsers to ask for the host by https only, where the policy says so (RFC 6797 §7.2: over https alone). Of an app's
+/// own word, which stands before it, browsers take the first (§8.1).
+pub(crate) fn write_hsts(policy: &Policy, scheme: Scheme, out: &mut Vec<u8>) {
+    if let (Some(max_age), Scheme::Https) = (policy.hsts, scheme) {
+        out.extend_from_slice(b"Strict-Transport-Security: max-age=");
+        encode::decimal(out, max_age.as_secs());
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// Writes the end-to-end fields of a response.
