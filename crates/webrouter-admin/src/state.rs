@@ -8,6 +8,7 @@ use webrouter_admin_api::Listener;
 use webrouter_discovery::Discovery;
 use webrouter_discovery::status::DiscoveryStatus;
 use webrouter_proxy::fleet::Fleet;
+use webrouter_proxy::tls::Certificates;
 use webrouter_telemetry::access_log::AccessLog;
 use webrouter_telemetry::metrics::Metrics;
 
@@ -18,6 +19,8 @@ pub struct AdminState {
     pub discovery: Discovery,
     /// What is known of the endpoints.
     pub fleet: Arc<Fleet>,
+    /// The certificates, where there is a TLS listener.
+    pub certificates: Option<Arc<Certificates>>,
     /// What is counted.
     pub metrics: Metrics,
     /// The addresses that the data plane listens on, as bound.

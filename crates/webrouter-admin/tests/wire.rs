@@ -57,6 +57,7 @@ impl Admin {
         let state = AdminState {
             discovery: discovery.clone(),
             fleet: Arc::new(Fleet::new(FleetConfig::default(), Vec::new())),
+            certificates: None,
             metrics: Metrics::new(),
             listeners: [data_plane].into(),
             unknown_host: UnknownHost::NotFound,

@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::config::{Scope, Security};
-use crate::connection::Peer;
+use crate::connection::{ClientCertificate, Peer};
 use crate::core::Core;
 use crate::proxy_protocol;
 use crate::stream::{Encrypted, Stream, TlsStream};
-use crate::tls;
+use crate::tls::handshake::Protocol;
 
 /// What a client's connection turned out to be.
 pub(crate) struct Arrived {
@@ -56,7 +56,8 @@ async fn identify(
     scope: Scope,
     security: Security,
 ) -> Option<Arrived> {
-    let mut peer = Peer { address, proxy: None, scope, security, certificate: None };
+    let mut peer =
+        Peer { address, proxy: None, scope, security, server_name: None, certificate: ClientCertificate::NotAsked };
     if core.config.proxy_protocol.iter().any(|net| net.contains(&address)) {
         match proxy_protocol::read(&mut stream).await {
             Ok(client) => {
@@ -70,7 +71,7 @@ async fn identify(
             }
         }
     }
-    let acceptor = match (security, &core.config.tls) {
+    let acceptor = match (security, &core.tls) {
         (Security::Tls, Some(acceptor)) => acceptor,
         _ => {
             let version = if core.config.h2c { preface(&stream).await? } else { Version::Http1 };
@@ -79,10 +80,15 @@ async fn identify(
     };
     let handshaken = acceptor.accept(stream, scope).await;
     let handshaken = handshaken.inspect_err(|error| tracing::debug!(%address, %error, "no TLS handshake")).ok()?;
-    peer.certificate = handshaken.certificate;
+    peer.server_name = handshaken.server_name;
+    peer.certificate = match (handshaken.demands_client_certificate, handshaken.client_subject) {
+        (false, _) => ClientCertificate::NotAsked,
+        (true, None) => ClientCertificate::Missing,
+        (true, Some(subject)) => ClientCertificate::Subject(subject),
+    };
     let version = match handshaken.protocol {
-        tls::Protocol::Http1 => Version::Http1,
-        tls::Protocol::Http2 => Version::Http2,
+        Protocol::Http1 => Version::Http1,
+        Protocol::Http2 => Version::Http2,
     };
     Some(Arrived { transport: Transport::Tls(Box::new(handshaken.stream)), version, peer })
 }

@@ -7,13 +7,19 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::sticky::StickyKey;
-use crate::tls::Acceptor;
+use crate::tls::Certificates;
 
 /// Everything the data plane needs besides its table.
 #[derive(Debug, Clone)]
 pub struct ProxyConfig {
     /// Where to listen.
     pub listeners: Vec<ListenerConfig>,
+    /// Whether plain listeners take HTTP/2 from clients that begin with its preface (RFC 9113 §3.3).
+    pub h2c: bool,
+    /// Peers whose connections begin with a PROXY protocol header.
+    pub proxy_protocol: Vec<IpNet>,
+    /// The certificates; `None` where no listener is [`Security::Tls`].
+    pub tls: Option<Arc<Certificates>>,
     /// How many cores serve; each has its own thread, listeners and pools.
     pub threads: usize,
     /// Time-outs.
@@ -24,12 +30,6 @@ pub struct ProxyConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// What a request for a host that nobody claims gets.
     pub unknown_host: UnknownHost,
-    /// Whether HTTP/2 may be spoken on listeners without TLS, by clients that know so (RFC 9113 §3.3).
-    pub h2c: bool,
-    /// Peers whose connections begin with a header of the PROXY protocol, and from whom alone it is taken.
-    pub proxy_protocol: Vec<IpNet>,
-    /// Makes TLS of what arrives on listeners that are encrypted.
-    pub tls: Option<Arc<Acceptor>>,
     /// Signs the cookies that lead clients back to their endpoints.
     pub sticky_key: StickyKey,
 }
@@ -41,14 +41,14 @@ pub struct ListenerConfig {
     pub address: SocketAddr,
     /// Which hosts answer on it.
     pub scope: Scope,
-    /// Whether it is encrypted.
+    /// Whether it speaks TLS.
     pub security: Security,
 }
 
-/// Whether what is spoken on a listener is encrypted.
+/// Whether a listener speaks TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
-    /// HTTP.
+    /// Plain HTTP.
     Plain,
     /// HTTPS.
     Tls,

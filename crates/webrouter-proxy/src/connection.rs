@@ -17,7 +17,6 @@ use crate::deadline::Deadline;
 use crate::exchange::{self, Next};
 use crate::http2;
 use crate::stream::Stream;
-use crate::tls::ClientCertificate;
 
 /// The client's side of a request.
 pub(crate) struct Client {
@@ -35,8 +34,19 @@ pub(crate) struct Peer {
     pub(crate) proxy: Option<IpAddr>,
     pub(crate) scope: Scope,
     pub(crate) security: Security,
-    /// What the TLS handshake said of it, where it was asked.
-    pub(crate) certificate: Option<ClientCertificate>,
+    /// The host that it named in the TLS handshake.
+    pub(crate) server_name: Option<String>,
+    pub(crate) certificate: ClientCertificate,
+}
+
+/// What the TLS handshake found out of the client itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ClientCertificate {
+    NotAsked,
+    /// It was asked, and has none.
+    Missing,
+    /// Checked; the subject by RFC 4514.
+    Subject(String),
 }
 
 enum Wake {

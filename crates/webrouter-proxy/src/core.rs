@@ -17,6 +17,7 @@ use crate::clients::Clients;
 use crate::config::ProxyConfig;
 use crate::exchange::Scratch;
 use crate::fleet::Fleet;
+use crate::tls::handshake::Acceptor;
 use crate::tunnels::Tunnels;
 use crate::upstream::UpstreamState;
 
@@ -27,6 +28,8 @@ pub(crate) type LiveTable = Rc<Arc<Snapshot>>;
 pub(crate) struct Core {
     pub(crate) config: Arc<ProxyConfig>,
     pub(crate) metrics: Arc<CoreMetrics>,
+    /// Where TLS is spoken at all.
+    pub(crate) tls: Option<Acceptor>,
     pub(crate) access_log: AccessLog,
     pub(crate) log: RefCell<CoreLog>,
     pub(crate) clients: Clients,
@@ -57,10 +60,12 @@ impl Core {
         clients: Clients,
         fleet: Arc<Fleet>,
     ) -> Self {
+        let tls = config.tls.as_ref().map(|tls| Acceptor::new(Arc::clone(tls), Arc::clone(&snapshots)));
         let mut newest = Cache::new(snapshots);
         let current = Rc::new(Arc::clone(newest.load()));
         Self {
             config,
+            tls,
             metrics,
             log: RefCell::new(access_log.core()),
             access_log,

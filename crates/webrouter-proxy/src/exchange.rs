@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 use webrouter_routing::route::Route;
-use webrouter_routing::snapshot::Snapshot;
 use webrouter_routing::table::Outcome;
 use webrouter_telemetry::access_log::{Entry, LogFileId};
 use webrouter_telemetry::cause::Cause;
@@ -25,7 +24,8 @@ use crate::http1::field::Known;
 use crate::http1::head::{Framing, HeadScanner, RequestHead, ResponseHead};
 use crate::http2;
 use crate::policy::{self, Admission};
-use crate::request::{Method, Request};
+use crate::redirect;
+use crate::request::Request;
 use crate::response;
 use crate::stream::Stream;
 use crate::upgrade;
@@ -217,23 +217,23 @@ async fn route(
     if client.peer.scope == Scope::External && table.domains().is_internal(host) {
         return Err(ProxyError::OutOfScope);
     }
-    if let Some(tls) = &core.config.tls
-        && tls.demands_client_certificate(host)
-        && client.peer.certificate.is_none()
+    let path = request.target.normal_path(&scratch.inbound, &scratch.normal_path);
+    let outcome = table.table().lookup(host, path);
+    if let Outcome::Route(route) | Outcome::AddSlash(route) = outcome
+        && redirect::must_be_https(core, &table, route, origin, host)
     {
+        note_route(core, record, route);
+        return redirect::to_https(core, client, scratch, record, request).await.map(Forwarded::Answered);
+    }
+    if core.tls.as_ref().is_some_and(|tls| !tls.may_serve(client.peer.server_name.as_deref(), host)) {
         return Err(ProxyError::Misdirected);
     }
-    let path = request.target.normal_path(&scratch.inbound, &scratch.normal_path);
-    match table.table().lookup(host, path) {
+    match outcome {
         Outcome::NoHost => Err(ProxyError::UnknownHost),
         Outcome::NoPath => Err(ProxyError::NoPath),
-        Outcome::Route(route) | Outcome::AddSlash(route) if must_be_https(core, &table, route, origin, host) => {
-            note_route(core, record, route);
-            to_https(core, client, scratch, record, request).await.map(Forwarded::Answered)
-        }
         Outcome::AddSlash(route) => {
             note_route(core, record, route);
-            add_slash(core, client, scratch, record, request).await.map(Forwarded::Answered)
+            redirect::add_slash(core, client, scratch, record, request).await.map(Forwarded::Answered)
         }
         Outcome::Route(route) => {
             note_route(core, record, route);
@@ -296,62 +296,6 @@ async fn read_head(core: &Core, client: &mut Client, inbound: &mut Vec<u8>) -> R
     }
 }
 
-/// Sends `/p` to `/p/`, so that relative links work (SPEC: path-absolute, so no port can be wrong).
-async fn add_slash(
-    core: &Core,
-    client: &mut Client,
-    scratch: &mut Scratch,
-    record: &mut Record,
-    request: &Request,
-) -> Result<Next, ProxyError> {
-    let Scratch { inbound, normal_path, .. } = &*scratch;
-    let mut location = Vec::new();
-    webrouter_routing::path::encode(request.target.normal_path(inbound, normal_path), &mut location);
-    location.push(b'/');
-    location.extend_from_slice(request.target.query(inbound));
-    redirect(core, client, scratch, record, request, Cause::AddSlash, &location).await
-}
-
-/// Answers with a redirect that keeps the method (RFC 9110 §15.4.9).
-async fn redirect(
-    core: &Core,
-    client: &mut Client,
-    scratch: &mut Scratch,
-    record: &mut Record,
-    request: &Request,
-    cause: Cause,
-    location: &[u8],
-) -> Result<Next, ProxyError> {
-    record.status = if matches!(request.method, Method::Get | Method::Head) { 301 } else { 308 };
-    record.cause = Some(cause);
-    let Scratch { inbound, head, reply, .. } = scratch;
-    record.keep_alive &= record.body_read;
-    reply.clear();
-    response::write_redirect(record, head, inbound, location, core.date.borrow().as_bytes(), reply);
-    response::send(core, client, reply, record).await?;
-    Ok(finish(record, record.head_len, inbound.len()))
-}
-
-/// Whether a request has to come again over https: not where no certificate serves the host, that would be a dead end.
-fn must_be_https(core: &Core, table: &Snapshot, route: &Route, origin: &Origin, host: &str) -> bool {
-    let asked = route.https_only() && origin.scheme == Scheme::Http;
-    asked && core.config.tls.as_ref().is_some_and(|tls| tls.serves(table, host))
-}
-
-/// Sends a request to the same host and target over https, on its own port.
-async fn to_https(
-    core: &Core,
-    client: &mut Client,
-    scratch: &mut Scratch,
-    record: &mut Record,
-    request: &Request,
-) -> Result<Next, ProxyError> {
-    let mut location = b"https://".to_vec();
-    location.extend_from_slice(request.host.as_str().as_bytes());
-    request.target.write_received(&scratch.inbound, &mut location);
-    redirect(core, client, scratch, record, request, Cause::HttpsOnly, &location).await
-}
-
 /// Tells the client what went wrong, if it can be told.
 async fn fail(
     core: &Core,
@@ -366,6 +310,8 @@ async fn fail(
     let silent = matches!(error, ProxyError::UnknownHost | ProxyError::OutOfScope)
         && core.config.unknown_host == UnknownHost::Close;
     if record.answered {
+        // What was sent before has its turn first.
+        tokio::task::yield_now().await;
         client.stream.cut();
         return Next::Close;
     }

@@ -17,7 +17,7 @@ use crate::core::Core;
 use crate::error::{BadRequest, ProxyError};
 use crate::exchange::{Next, Record, Scratch, finish};
 use crate::fleet::upstream::Fault;
-use crate::headers::{Origin, Outgoing, received_request_id};
+use crate::headers::{self, Origin, Outgoing, received_request_id};
 use crate::http1::head::Framing;
 use crate::policy;
 use crate::request::Request;
@@ -132,6 +132,7 @@ impl Forwarding<'_> {
             let endpoint = &seat.shared;
             record.endpoint = Some(endpoint.endpoint.address());
             connector.write_cookie(&seat, origin.scheme, &route.mountpoint, &mut scratch.own_fields);
+            headers::write_hsts(&route.upstream.policy, origin.scheme, &mut scratch.own_fields);
             let began = Instant::now();
             let attempt = Attempt { core, policy: &route.upstream.policy, request, record, scratch };
             let ended = attempt.run(client, &mut connection, body).await;
@@ -198,7 +199,7 @@ fn write_request_head(
         request,
         origin,
         peer: client.peer.address,
-        certificate: client.peer.certificate.as_ref(),
+        certificate: &client.peer.certificate,
         request_id: received_request_id(head, bytes),
         made_id: &record.made_id,
         span_id: core.random_id().1,

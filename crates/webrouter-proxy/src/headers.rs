@@ -5,15 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use webrouter_routing::path::encode as encode_path;
+use webrouter_routing::policy::Policy;
 use webrouter_routing::route::Route;
 
 use crate::config::Security;
-use crate::connection::Peer;
+use crate::connection::{ClientCertificate, Peer};
 use crate::http1::encode::{self, Named, field, number_field};
 use crate::http1::field::{Field, Known, list_elements};
 use crate::http1::head::{Framing, RequestHead, ResponseHead, Version};
 use crate::request::{Request, Target};
-use crate::tls::ClientCertificate;
 
 /// Where a request came from, after what trusted peers say of it (SPEC: walked from the right).
 #[derive(Debug)]
@@ -131,7 +131,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) request: &'a Request,
     pub(crate) origin: &'a Origin,
     pub(crate) peer: IpAddr,
-    pub(crate) certificate: Option<&'a ClientCertificate>,
+    pub(crate) certificate: &'a ClientCertificate,
     pub(crate) request_id: Option<&'a [u8]>,
     pub(crate) made_id: &'a TraceId,
     pub(crate) span_id: u64,
@@ -201,9 +201,11 @@ impl Outgoing<'_> {
         }
     }
 
-    /// A request that said `Content-Length: 0` keeps it: for a POST it is expected (RFC 9110 §8.6).
+    /// A request that said `Content-Length: 0` keeps it: for a POST it is expected (RFC 9110 §8.6), and HTTP/2 says the same
+    /// without a field.
     fn write_empty_length(&self, out: &mut Vec<u8>) {
-        if self.head.field(Known::ContentLength).is_some() {
+        let expected = || matches!(self.head.method.of_bytes(self.bytes), b"POST" | b"PUT" | b"PATCH");
+        if self.head.field(Known::ContentLength).is_some() || (self.head.version == Version::Http2 && expected()) {
             out.extend_from_slice(b"Content-Length: 0\r\n");
         }
     }
@@ -232,13 +234,12 @@ impl Outgoing<'_> {
             out.extend_from_slice(b"\r\n");
         }
         field(out, b"X-Request-Id", self.request_id.unwrap_or(self.made_id.as_bytes()));
-        if let Some(certificate) = self.certificate {
-            match &certificate.subject {
-                Some(subject) => {
-                    field(out, b"ssl-client-verify", b"SUCCESS");
-                    field(out, b"ssl-client-subject-dn", subject.as_bytes());
-                }
-                None => field(out, b"ssl-client-verify", b"NONE"),
+        match self.certificate {
+            ClientCertificate::NotAsked => {}
+            ClientCertificate::Missing => field(out, b"ssl-client-verify", b"NONE"),
+            ClientCertificate::Subject(subject) => {
+                field(out, b"ssl-client-verify", b"SUCCESS");
+                field(out, b"ssl-client-subject-dn", subject.as_bytes());
             }
         }
     }
@@ -321,6 +322,16 @@ pub(crate) fn write_response(
     }
     write_connection(client, delivery.keep_alive, out);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Tells browsers to ask for the host by https only, where the policy says so (RFC 6797 §7.2: over https alone). Of an app's
+/// own word, which stands before it, browsers take the first (§8.1).
+pub(crate) fn write_hsts(policy: &Policy, scheme: Scheme, out: &mut Vec<u8>) {
+    if let (Some(max_age), Scheme::Https) = (policy.hsts, scheme) {
+        out.extend_from_slice(b"Strict-Transport-Security: max-age=");
+        encode::decimal(out, max_age.as_secs());
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// Writes the end-to-end fields of a response.

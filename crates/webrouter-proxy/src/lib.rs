@@ -29,6 +29,7 @@ mod http2;
 mod listener;
 mod policy;
 pub mod proxy_protocol;
+mod redirect;
 mod request;
 mod response;
 mod server;

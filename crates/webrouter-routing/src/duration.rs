@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Parses `200ms`, `5s`, `15m`, `1h`, or a sum such as `1m30s`; a number without its unit is none.
+/// Parses `200ms`, `5s`, `15m`, `1h`, `30d`, or a sum such as `1m30s`; a number without its unit is none.
 pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total = Duration::ZERO;
@@ -20,6 +20,7 @@ pub fn parse(text: &str) -> Option<Duration> {
             "s" => Duration::from_secs(1),
             "m" => Duration::from_secs(60),
             "h" => Duration::from_secs(3600),
+            "d" => Duration::from_secs(24 * 3600),
             _ => return None,
         };
         total = total.checked_add(unit.checked_mul(number)?)?;
@@ -55,6 +56,7 @@ mod tests {
         check(" 15m ", Some(900_000));
         check("1m30s", Some(90_000));
         check("1h", Some(3_600_000));
+        check("1d12h", Some(36 * 3_600_000));
         for bad in ["", "5", "s", "5 s", "-5s", "5sec", "1.5s", "99999999999999s", "5s!"] {
             check(bad, None);
         }

@@ -36,6 +36,9 @@ pub struct Policy {
     pub endpoint_wait: Duration,
     /// The share of failing requests, above 0 and at most 1, that stops requests to the upstream; `None` for never.
     pub circuit_breaker: Option<f64>,
+    /// For how long browsers shall ask for the hosts by https only (RFC 6797), told with answers over https; `None` for
+    /// no word of it, 0 to have them forget what they were told.
+    pub hsts: Option<Duration>,
     /// How long each step may take.
     pub timeouts: Timeouts,
     /// How long a tunnel (WebSocket) lives on when its endpoint leaves.
@@ -118,6 +121,7 @@ impl Default for Policy {
             queue_timeout: Duration::from_secs(1),
             endpoint_wait: Duration::ZERO,
             circuit_breaker: None,
+            hsts: None,
             timeouts: Timeouts::default(),
             drain_timeout: Duration::from_secs(30),
             health: HealthCheck::default(),

@@ -5,6 +5,7 @@ mod listening;
 mod open_files;
 mod signals;
 mod sticky;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -74,7 +75,8 @@ impl Instance {
         let state_directory = config.state.clone();
         let sticky_key = tokio::task::spawn_blocking(move || sticky::key(&state_directory)).await?;
         let sticky_key = sticky_key.context("cannot get random bytes from the system for the key of sticky cookies")?;
-        let proxy_config = build::proxy_config(&config, open_files::raise(), sticky_key);
+        let certificates = tls::open(&config).await?;
+        let proxy_config = build::proxy_config(&config, open_files::raise(), sticky_key, certificates.clone());
         let listeners = webrouter_proxy::bind(&proxy_config)?;
         let admin_listener = bind_admin(config.admin).await?;
         let listening = Listening::new(&listeners, admin_listener.local_addr()?);
@@ -87,6 +89,7 @@ impl Instance {
         let state = AdminState {
             discovery: discovery.clone(),
             fleet: Arc::clone(&fleet),
+            certificates,
             metrics: metrics.clone(),
             listeners: build::admin_listeners(&listeners),
             unknown_host: build::explained_unknown_host(&config),

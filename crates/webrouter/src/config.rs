@@ -13,6 +13,7 @@ mod leaf;
 mod policies;
 mod raw;
 mod resolve;
+mod tls;
 mod unit;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use webrouter_proxy::tls::TlsConfig;
 use webrouter_routing::host::Host;
 use webrouter_routing::table::Subdomains;
 
@@ -41,7 +43,7 @@ pub(crate) struct Config {
     pub(crate) lainlet: Option<LainletSource>,
     pub(crate) file: Option<PathBuf>,
     pub(crate) threads: Threads,
-    pub(crate) certificates: PathBuf,
+    pub(crate) tls: TlsConfig,
     pub(crate) access_log: AccessLog,
     pub(crate) timeouts: Timeouts,
     /// `[upstream]`, `[health]`, `[retries]`, `[apps.*]`, and the time-outs of endpoints.
@@ -62,7 +64,13 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Listen {
     pub(crate) http: Vec<SocketAddr>,
+    pub(crate) https: Vec<SocketAddr>,
     pub(crate) external_http: Vec<SocketAddr>,
+    pub(crate) external_https: Vec<SocketAddr>,
+    /// Whether plain listeners take HTTP/2, too.
+    pub(crate) h2c: bool,
+    /// Whose connections begin with a PROXY protocol header.
+    pub(crate) proxy_protocol: Vec<IpNet>,
 }
 
 /// `[cluster]`

@@ -133,7 +133,7 @@ fn a_mistake_in_the_configuration_is_reported_and_nothing_starts() {
         "[admin]\nlisten = \"127.0.0.1:0\"\n[state]\ndirectory = \"state\"\n[source.file]\npath = \"apps.toml\"\n";
     let file = |text: &str| format!("{text}\n{rest}");
     check_refused(&file("[listen]\nhtpp = []"), &[], &["webrouter.toml:2:1", "`htpp`", "did you mean `http`?"]);
-    check_refused(&file("[listen]\nhttps = [\"0.0.0.0:443\"]"), &[], &["webrouter.toml:2:9", "TLS", "remove `https`"]);
+    check_refused(&file("[listen]\nhttps = [\"443\"]"), &[], &["webrouter.toml:2:10", "`443`", "\"0.0.0.0:443\""]);
     check_refused(&file("[timeouts]\nconnect = 5"), &[], &["webrouter.toml:2:11", "connect = 5", "\"5s\""]);
     check_refused(
         &file("[engine]\nkind = \"tengine\""),

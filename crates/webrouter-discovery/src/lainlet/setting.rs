@@ -137,7 +137,7 @@ mod tests {
         for (answer, told) in answers {
             setting.take(answer, *told).expect("an answer");
         }
-        let stem = setting.value().and_then(|map| map.stem("a.lain"));
+        let stem = setting.value().and_then(|map| map.stems("a.lain").next());
         assert_eq!(stem, expected, "{answers:?}");
     }
 
@@ -161,7 +161,7 @@ mod tests {
         let mut setting = certificates(None);
         setting.take(TOLD, Told::Watch).expect("an answer");
         setting.take(br#"{"ssl":"[]"}"#, Told::Watch).expect("an answer");
-        assert_eq!(setting.value().and_then(|map| map.stem("a.lain")), Some("web"));
+        assert_eq!(setting.value().and_then(|map| map.stems("a.lain").next()), Some("web"));
         assert_eq!(
             setting.flaws().map(|(key, reason)| (key.as_str(), reason.kind())).collect::<Vec<_>>(),
             [("ssl", "unreadable_entry")]

@@ -28,7 +28,8 @@ fn forwarded(mountpoint: &str, peer: &str, wire: &str) -> String {
     let mut normal = Vec::new();
     let request = Request::understand(&head, wire.as_bytes(), &mut normal).expect("a request");
     let address = peer.parse().expect("an address");
-    let peer = Peer { address, proxy: None, scope: Scope::All, security: Security::Plain, certificate: None };
+    let (scope, security, certificate) = (Scope::All, Security::Plain, ClientCertificate::NotAsked);
+    let peer = Peer { address, proxy: None, scope, security, server_name: None, certificate };
     let trusted = ["127.0.0.0/8", "10.0.0.0/8"].map(|net| net.parse().expect("a network"));
     let origin = Origin::of(&head, wire.as_bytes(), &peer, &trusted);
     let mut out = Vec::new();
@@ -39,7 +40,7 @@ fn forwarded(mountpoint: &str, peer: &str, wire: &str) -> String {
         request: &request,
         origin: &origin,
         peer: address,
-        certificate: None,
+        certificate: &peer.certificate,
         request_id: received_request_id(&head, wire.as_bytes()),
         made_id: &TraceId::new(0xabc),
         span_id: 7,

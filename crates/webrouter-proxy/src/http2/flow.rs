@@ -8,10 +8,11 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
+use http::HeaderMap;
 use http::request::Parts;
 use tokio::io::ReadBuf;
 
@@ -42,6 +43,9 @@ struct Incoming {
     head: Vec<u8>,
     /// Of a DATA frame.
     rest: Bytes,
+    /// What is missing of a client's body whose length was told. Its last bytes are given out when its end has come: a
+    /// body that turns out longer is none that may have been forwarded whole (RFC 9113 §8.1.1).
+    left: Option<u64>,
     trailers: Vec<u8>,
 }
 
@@ -71,8 +75,8 @@ impl Flow {
     pub(crate) fn of_client(request: http::Request<RecvStream>, answer: SendResponse<Bytes>) -> Self {
         let (parts, body) = request.into_parts();
         Self {
+            incoming: RefCell::new(Incoming { left: told_length(&parts.headers), ..Incoming::new(Source::Body(body)) }),
             request: Cell::new(Some(Box::new(parts))),
-            incoming: RefCell::new(Incoming::new(Source::Body(body))),
             outgoing: RefCell::new(Outgoing::Answer(answer)),
             _lease: None,
         }
@@ -96,19 +100,15 @@ impl Flow {
     /// Appends what has arrived of the body, up to so many bytes; says whether that is all of it, without trailers.
     pub(crate) fn take_arrived(&self, room: usize, out: &mut Vec<u8>) -> bool {
         let incoming = &mut *self.incoming.borrow_mut();
-        let full = out.len() + room;
+        let mut left = room;
         while let Some(Ok(())) = at_once(poll_fn(|context| incoming.poll_fill(context))) {
-            let Source::Body(body) = &mut incoming.source else {
+            if incoming.rest.is_empty() {
                 return incoming.trailers.is_empty();
-            };
-            let taken = incoming.rest.split_to(incoming.rest.len().min(full - out.len()));
-            out.extend_from_slice(&taken);
-            let _ = body.flow_control().release_capacity(taken.len());
-            if incoming.rest.is_empty() && body.is_end_stream() {
-                incoming.source = Source::Ended;
-                return true;
             }
-            if out.len() == full {
+            let Ok(taken) = incoming.take(left) else { return false };
+            left -= taken.len();
+            out.extend_from_slice(&taken);
+            if left == 0 {
                 break;
             }
         }
@@ -145,11 +145,8 @@ impl Flow {
             let taken = incoming.head.len().min(buffer.remaining());
             buffer.put_slice(incoming.head.get(..taken).unwrap_or_default());
             incoming.head.drain(..taken);
-        } else if let Source::Body(body) = &mut incoming.source {
-            let taken = incoming.rest.split_to(incoming.rest.len().min(buffer.remaining()));
-            buffer.put_slice(&taken);
-            // The window opens again as fast as the other side takes what came through it.
-            body.flow_control().release_capacity(taken.len()).map_err(io_error)?;
+        } else {
+            buffer.put_slice(&incoming.take(buffer.remaining())?);
         }
         Poll::Ready(Ok(()))
     }
@@ -228,12 +225,12 @@ impl Flow {
 
 impl Incoming {
     fn new(source: Source) -> Self {
-        Self { source, head: Vec::new(), rest: Bytes::new(), trailers: Vec::new() }
+        Self { source, head: Vec::new(), rest: Bytes::new(), left: None, trailers: Vec::new() }
     }
 
     /// Ready when there is a part of a head, or of a body, or the end is reached.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.head.is_empty() && !self.rest.has_remaining() {
+        while self.head.is_empty() && (self.rest.is_empty() || self.is_last()) {
             match &mut self.source {
                 Source::Nothing | Source::Ended => break,
                 Source::Answer(answer) => {
@@ -246,7 +243,13 @@ impl Incoming {
                     self.source = Source::Body(response.into_body());
                 }
                 Source::Body(body) => match ready!(body.poll_data(context)) {
-                    Some(data) => self.rest = data.map_err(io_error)?,
+                    Some(data) => {
+                        let data = data.map_err(io_error)?;
+                        // Only an empty frame can follow the last bytes, or it is an error already.
+                        if self.rest.is_empty() {
+                            self.rest = data;
+                        }
+                    }
                     None => {
                         if let Some(trailers) = ready!(body.poll_trailers(context)).map_err(io_error)? {
                             write_trailers(&trailers, &mut self.trailers);
@@ -258,6 +261,26 @@ impl Incoming {
         }
         Poll::Ready(Ok(()))
     }
+
+    /// Whether the end of the body has to follow what is there.
+    fn is_last(&self) -> bool {
+        self.left == Some(self.rest.len() as u64)
+    }
+
+    /// Some of what is there. The window opens again as fast as the other side takes what came through it.
+    fn take(&mut self, room: usize) -> io::Result<Bytes> {
+        let taken = self.rest.split_to(self.rest.len().min(room));
+        self.left = self.left.map(|left| left.saturating_sub(taken.len() as u64));
+        if let Source::Body(body) = &mut self.source {
+            body.flow_control().release_capacity(taken.len()).map_err(io_error)?;
+        }
+        Ok(taken)
+    }
+}
+
+/// What a head says of its body's length; `h2` holds the body to it.
+fn told_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Whether the peer was not there, ended the connection or the stream.

@@ -65,6 +65,10 @@ pub(crate) fn write_request(
     head.target = put(out, target);
     head.line = Span::new(0..put_end(out, b" HTTP/2.0"));
     out.extend_from_slice(b"\r\n");
+    // RFC 9113 §8.3.1; without an authority `h2` does not hand it over.
+    if parts.uri.authority().is_some() && !matches!(parts.uri.scheme_str(), Some("http" | "https")) {
+        return Err(BadRequest::Target);
+    }
     let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
     let mut hosts = parts.headers.get_all(http::header::HOST).iter().map(HeaderValue::as_bytes);
     let (host, second) = (hosts.next(), hosts.next());
@@ -84,15 +88,16 @@ pub(crate) fn write_request(
     let mut length = None;
     for (name, value) in &parts.headers {
         let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
-        // RFC 9113 §8.2.1.
-        if value.trim_ascii().len() != value.len() {
+        // RFC 9113 §8.2.1; RFC 9110 §5.6.2: a quote is in no name, though `http` takes it for one.
+        if name.contains(&b'"') || value.trim_ascii().len() != value.len() {
             return Err(HeadError::Field.into());
         }
         match Known::classify(name) {
             Known::Host => continue,
             Known::ContentLength if length.is_some() => return Err(HeadError::ContentLength.into()),
             Known::ContentLength => length = Some(content_length(value)?),
-            _ if name == b"cookie" => continue,
+            // One is written below, the other is of a connection of HTTP/1.1 (RFC 7540 §3.2.1).
+            _ if name == b"cookie" || name == b"http2-settings" => continue,
             _ => {}
         }
         fields.put(name, value)?;
@@ -111,9 +116,10 @@ pub(crate) fn write_request(
         return Ok(());
     }
     fields.head.framing = match (length, ends) {
-        (_, true) | (Some(0), _) => Framing::None,
+        (_, true) => Framing::None,
+        // Only its end shows that a body of no bytes has none.
+        (Some(0) | None, false) => Framing::Stream,
         (Some(length), false) => Framing::Length(length),
-        (None, false) => Framing::Stream,
     };
     fields.out.extend_from_slice(b"\r\n");
     let absolute = matches!(target, [b'/', ..]) || (target == b"*" && method == b"OPTIONS");

@@ -1,6 +1,6 @@
 //! What a client's HTTP/2 connection costs beside what it is good for. The windows and the number of streams bound its
 //! memory; frames that carry nothing, and requests that are taken back, cost time without bound: they are paid for with
-//! tokens, which work that was done gives back.
+//! tokens, which work that was done gives back. And that its first frame is SETTINGS, which `h2` does not ask for.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -12,12 +12,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 use webrouter_telemetry::metrics::Flood;
 
+/// Why a connection has to be ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Breach {
+    Flood(Flood),
+    /// Something else came before the first SETTINGS (RFC 9113 §3.4).
+    NoSettings,
+}
+
 /// The account of one connection.
 #[derive(Debug)]
 pub(crate) struct Meter {
     tokens: Cell<i32>,
     since: Cell<Instant>,
-    flood: Cell<Option<Flood>>,
+    breach: Cell<Option<Breach>>,
     scanner: RefCell<Scanner>,
 }
 
@@ -35,6 +43,8 @@ struct Scanner {
     skip: usize,
     header: [u8; HEADER_LEN],
     have: usize,
+    /// Whether there was a frame.
+    begun: bool,
 }
 
 impl Meter {
@@ -42,14 +52,14 @@ impl Meter {
         Rc::new(Self {
             tokens: Cell::new(MOST_TOKENS),
             since: Cell::new(Instant::now()),
-            flood: Cell::new(None),
-            scanner: RefCell::new(Scanner { skip: PREFACE_LEN, header: [0; HEADER_LEN], have: 0 }),
+            breach: Cell::new(None),
+            scanner: RefCell::new(Scanner { skip: PREFACE_LEN, header: [0; HEADER_LEN], have: 0, begun: false }),
         })
     }
 
     /// What the connection has to be ended for, if anything.
-    pub(crate) fn flood(&self) -> Option<Flood> {
-        self.flood.get()
+    pub(crate) fn breach(&self) -> Option<Breach> {
+        self.breach.get()
     }
 
     /// A request was answered.
@@ -69,8 +79,8 @@ impl Meter {
         let passed = self.since.replace(Instant::now()).elapsed();
         let earned = passed.as_millis().saturating_mul(PER_SECOND) / 1000;
         self.earn(i32::try_from(earned).unwrap_or(MOST_TOKENS));
-        if self.tokens.get() < 0 && self.flood.get().is_none() {
-            self.flood.set(Some(flood));
+        if self.tokens.get() < 0 && self.breach.get().is_none() {
+            self.breach.set(Some(Breach::Flood(flood)));
         }
     }
 
@@ -88,6 +98,10 @@ impl Meter {
             bytes = rest;
             if scanner.have == HEADER_LEN {
                 scanner.have = 0;
+                let [_, _, _, kind, ..] = scanner.header;
+                if !std::mem::replace(&mut scanner.begun, true) && kind != SETTINGS {
+                    self.breach.set(Some(Breach::NoSettings));
+                }
                 scanner.skip = self.judge(scanner.header);
             }
         }
@@ -122,7 +136,7 @@ impl<T> Metered<T> {
 impl<T: AsyncRead + Unpin> AsyncRead for Metered<T> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { io, meter } = self.get_mut();
-        if meter.flood().is_some() {
+        if meter.breach().is_some() {
             // Whoever serves it has seen that, or will before it waits.
             return Poll::Pending;
         }
@@ -197,8 +211,9 @@ mod tests {
         meter.scan(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         let [_, _, low, ..] = header;
         let frame = [&header[..], &vec![0; usize::from(low)]].concat();
+        meter.scan(&[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0]);
         let mut through = 0;
-        while through < 100_000 && meter.flood().is_none() {
+        while through < 100_000 && meter.breach().is_none() {
             // Wherever it is cut.
             let (first, second) = frame.split_at(through % frame.len());
             meter.scan(first);
@@ -207,7 +222,7 @@ mod tests {
             (0..answers).for_each(|_| meter.answered());
         }
         assert!(expected.contains(&through), "{header:?}: {through}");
-        assert_eq!(meter.flood(), flood);
+        assert_eq!(meter.breach(), flood.map(Breach::Flood));
     }
 
     #[test]
@@ -219,6 +234,14 @@ mod tests {
         check([0, 0, 4, RST_STREAM, 0, 0, 0, 0, 1], 0, 100..200, Some(Flood::Resets));
         check([0, 0, 5, 2, 0, 0, 0, 0, 1], 0, 1000..1200, Some(Flood::Idle));
         check([0, 0, 4, WINDOW_UPDATE, 0, 0, 0, 0, 0], 0, 1000..1200, Some(Flood::Windows));
+    }
+
+    #[test]
+    fn settings_come_first() {
+        let meter = Meter::new();
+        meter.scan(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        meter.scan(&[0, 0, 8, PING, 0, 0, 0, 0, 0]);
+        assert_eq!(meter.breach(), Some(Breach::NoSettings));
     }
 
     #[test]

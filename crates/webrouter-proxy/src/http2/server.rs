@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use webrouter_telemetry::metrics::Flood;
 
 use super::flow::Flow;
-use super::meter::{Meter, Metered};
+use super::meter::{Breach, Meter, Metered};
 use crate::arrival::Transport;
 use crate::clients::Presence;
 use crate::connection::{Client, Peer};
@@ -26,7 +26,7 @@ type Http2 = Connection<Metered<Transport>, bytes::Bytes>;
 
 enum Event {
     Request(Request<RecvStream>, Answer),
-    Flood,
+    Breach(Breach),
     Stop,
     Over,
 }
@@ -73,7 +73,7 @@ impl Serving {
             match deadline.until(at, self.next(&mut idle_since)).await {
                 Ok(Event::Request(request, answer)) => self.spawn(request, answer),
                 Ok(Event::Stop) => self.leave(),
-                Ok(Event::Flood) => return self.end_flood().await,
+                Ok(Event::Breach(breach)) => return self.end(breach).await,
                 Ok(Event::Over) => return,
                 Err(_) if idle_since.is_none_or(|since| since.elapsed() < keep_alive) => {}
                 Err(_) if self.leaving => return,
@@ -89,8 +89,8 @@ impl Serving {
     async fn next(&mut self, idle_since: &mut Option<Instant>) -> Event {
         poll_fn(|context| {
             let accepted = self.connection.poll_accept(context);
-            if self.meter.flood().is_some() {
-                return Poll::Ready(Event::Flood);
+            if let Some(breach) = self.meter.breach() {
+                return Poll::Ready(Event::Breach(breach));
             }
             match accepted {
                 Poll::Ready(Some(Ok((request, answer)))) => return Poll::Ready(Event::Request(request, answer)),
@@ -133,11 +133,15 @@ impl Serving {
         self.connection.graceful_shutdown();
     }
 
-    async fn end_flood(mut self) {
-        if let Some(flood) = self.meter.flood() {
-            self.core.metrics.http2_flood(flood);
-        }
-        self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+    async fn end(mut self, breach: Breach) {
+        let reason = match breach {
+            Breach::Flood(flood) => {
+                self.core.metrics.http2_flood(flood);
+                Reason::ENHANCE_YOUR_CALM
+            }
+            Breach::NoSettings => Reason::PROTOCOL_ERROR,
+        };
+        self.connection.abrupt_shutdown(reason);
         let _ = timeout(FAREWELL, poll_fn(|context| self.connection.poll_closed(context))).await;
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::raw::{Raw, Refusal};
-use super::{Balance, HashKey};
+use super::{Balance, HashKey, Protocol};
 use crate::duration;
 
 /// Reads and writes the values of a key; what it writes it reads as the same.
@@ -42,13 +42,16 @@ pub(super) struct ShareOrOff;
 /// A way to balance.
 pub(super) struct Way;
 
+/// A protocol that endpoints speak.
+pub(super) struct Spoken;
+
 impl Kind for Span {
     type Value = Duration;
 
     fn read(&self, raw: &Raw) -> Result<Duration, Refusal> {
         let text = if let Raw::Text(text) = raw { text.as_str() } else { "" };
         let read = duration::parse(text).ok_or_else(|| {
-            let fix = "write a number with its unit, ms, s, m or h, as text: \"5s\", \"200ms\", \"15m\"";
+            let fix = "write a number with its unit, ms, s, m, h or d, as text: \"5s\", \"200ms\", \"15m\"";
             raw.refuse("is not a duration", fix)
         })?;
         let Self { least, most } = *self;
@@ -165,6 +168,21 @@ impl Kind for Way {
     }
 }
 
+impl Kind for Spoken {
+    type Value = Protocol;
+
+    fn read(&self, raw: &Raw) -> Result<Protocol, Refusal> {
+        let found = PROTOCOLS.iter().find(|(word, _)| is(raw, word));
+        let fix = || "write \"http/1.1\", or \"h2c\" for HTTP/2 without TLS";
+        found.map(|(_, protocol)| *protocol).ok_or_else(|| raw.refuse("is not a protocol", fix()))
+    }
+
+    fn write(&self, value: &Protocol) -> Raw {
+        let found = PROTOCOLS.iter().find(|(_, protocol)| protocol == value);
+        Raw::Text(found.map_or("", |(word, _)| word).to_owned())
+    }
+}
+
 fn is(raw: &Raw, word: &str) -> bool {
     matches!(raw, Raw::Text(text) if text == word)
 }
@@ -184,5 +202,6 @@ const OFF: &str = "off";
 const UNLIMITED: &str = "unlimited";
 const WAYS: &str = "\"round_robin\", \"least_requests\", \"hash header NAME\", \"hash cookie NAME\", \"hash client\", \
                     \"sticky\", \"sticky NAME\"";
+const PROTOCOLS: [(&str, Protocol); 2] = [("http/1.1", Protocol::Http1), ("h2c", Protocol::H2c)];
 const STICKY_COOKIE: &str = "webrouter";
 const MAX_NAME_BYTES: usize = 64;

@@ -10,9 +10,9 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Count, Kind, Limit, ShareOrOff, Span, SpanOrOff, Way};
+use super::kind::{Count, Kind, Limit, ShareOrOff, Span, SpanOrOff, Spoken, Way};
 use super::raw::{Raw, Refusal};
-use super::{Balance, Policy};
+use super::{Balance, Policy, Protocol};
 use crate::endpoint::Endpoint;
 use crate::rejection::{Reason, Reasons};
 
@@ -88,6 +88,10 @@ keys! {
     endpoint_wait: Duration = span(0, MINUTE), in endpoint_wait;
     /// The share of failing requests that stops requests.
     circuit_breaker: Option<f64> = ShareOrOff, in circuit_breaker;
+    /// What is spoken with the endpoints.
+    protocol: Protocol = Spoken, in protocol;
+    /// For how long browsers shall ask for the hosts by https only.
+    hsts: Option<Duration> = SpanOrOff(span(0, 2 * YEAR)), in hsts;
     /// Opening a connection to an endpoint.
     connect_timeout: Duration = span(1, YEAR), in timeouts.connect;
     /// From the request's last byte to the answer's first.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use webrouter_admin_api::{Listener, ListenerScope};
 use webrouter_discovery::{DiscoveryConfig, FileConfig, GuardConfig, LainletConfig};
 use webrouter_proxy::fleet::{Ejection, FleetConfig, Retries};
+use webrouter_proxy::tls::Certificates;
 use webrouter_proxy::{
     Limits, ListenerConfig, Listeners, ProxyConfig, Scope, Security, StickyKey, Timeouts, UnknownHost,
 };
@@ -15,14 +16,28 @@ use webrouter_telemetry::access_log::{AccessLogConfig, Destination, Format};
 use crate::config::{self, AccessLogFormat, AccessLogSink, Config, Threads};
 
 /// `affordable` bounds the connections whatever is configured: without a file left, no endpoint can be reached either.
-pub(super) fn proxy_config(config: &Config, affordable: usize, sticky_key: StickyKey) -> ProxyConfig {
-    let listener =
-        |scope| move |&address: &std::net::SocketAddr| ListenerConfig { address, scope, security: Security::Plain };
-    let all = config.listen.http.iter().map(listener(Scope::All));
-    let external = config.listen.external_http.iter().map(listener(Scope::External));
+pub(super) fn proxy_config(
+    config: &Config,
+    affordable: usize,
+    sticky_key: StickyKey,
+    tls: Option<Arc<Certificates>>,
+) -> ProxyConfig {
+    let listen = &config.listen;
+    let listeners = [
+        (&listen.http, Scope::All, Security::Plain),
+        (&listen.https, Scope::All, Security::Tls),
+        (&listen.external_http, Scope::External, Security::Plain),
+        (&listen.external_https, Scope::External, Security::Tls),
+    ];
+    let listeners = listeners.into_iter().flat_map(|(addresses, scope, security)| {
+        addresses.iter().map(move |&address| ListenerConfig { address, scope, security })
+    });
     let (timeouts, limits) = (&config.timeouts, &config.limits);
     ProxyConfig {
-        listeners: all.chain(external).collect(),
+        listeners: listeners.collect(),
+        h2c: listen.h2c,
+        proxy_protocol: listen.proxy_protocol.clone(),
+        tls,
         threads: match config.threads {
             Threads::Fixed(threads) => threads,
             Threads::Cores => std::thread::available_parallelism().map_or(1, usize::from),
@@ -45,9 +60,6 @@ pub(super) fn proxy_config(config: &Config, affordable: usize, sticky_key: Stick
             config::UnknownHost::NotFound => UnknownHost::NotFound,
             config::UnknownHost::Close => UnknownHost::Close,
         },
-        h2c: false,
-        proxy_protocol: Vec::new(),
-        tls: None,
         sticky_key,
     }
 }
@@ -119,7 +131,7 @@ pub(super) fn admin_listeners(listeners: &Listeners) -> Arc<[Listener]> {
             Scope::All => ListenerScope::All,
             Scope::External => ListenerScope::External,
         },
-        tls: false,
+        tls: listener.security == Security::Tls,
     };
     listeners.addresses().iter().map(told).collect()
 }

@@ -6,23 +6,33 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
-use webrouter_proxy::{Listeners, Scope};
+use webrouter_proxy::{ListenerConfig, Listeners, Scope, Security};
 
 /// The bound addresses of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Listening {
     pub(crate) http: Vec<SocketAddr>,
+    #[serde(default)]
+    pub(crate) https: Vec<SocketAddr>,
     pub(crate) external_http: Vec<SocketAddr>,
+    #[serde(default)]
+    pub(crate) external_https: Vec<SocketAddr>,
     pub(crate) admin: SocketAddr,
 }
 
 impl Listening {
     pub(super) fn new(listeners: &Listeners, admin: SocketAddr) -> Self {
-        let of = |scope| {
-            let mine = listeners.addresses().iter().filter(move |listener| listener.scope == scope);
-            mine.map(|listener| listener.address).collect()
+        let of = |scope, security| {
+            let is_meant = move |l: &&ListenerConfig| (l.scope, l.security) == (scope, security);
+            listeners.addresses().iter().filter(is_meant).map(|listener| listener.address).collect()
         };
-        Self { http: of(Scope::All), external_http: of(Scope::External), admin }
+        Self {
+            http: of(Scope::All, Security::Plain),
+            https: of(Scope::All, Security::Tls),
+            external_http: of(Scope::External, Security::Plain),
+            external_https: of(Scope::External, Security::Tls),
+            admin,
+        }
     }
 
     /// Reads what the last instance with this state directory wrote.
@@ -37,7 +47,8 @@ impl Listening {
             let directory = directory.display();
             warn!(%directory, %error, "the state directory cannot be written: a restart will not remember the table");
         }
-        info!(http = ?self.http, external_http = ?self.external_http, admin = %self.admin, "listening");
+        let Self { http, https, external_http, external_https, admin } = self;
+        info!(?http, ?https, ?external_http, ?external_https, %admin, "listening");
     }
 
     /// Writes it in one step: a reader sees all or nothing.

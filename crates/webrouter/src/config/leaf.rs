@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
     pub(super) fn duration(&mut self, leaf: Leaf, default: Duration, least: Duration) -> Duration {
         self.value(leaf, default, |value| {
             let offence = || {
-                let fix = "write a number with its unit, ms, s, m or h, as text: \"5s\", \"200ms\", \"15m\"";
+                let fix = "write a number with its unit, ms, s, m, h or d, as text: \"5s\", \"200ms\", \"15m\"";
                 (format!("{} is not a duration", shown(value)), fix.to_owned())
             };
             let duration = value.as_str().and_then(duration::parse).ok_or_else(offence)?;

@@ -62,6 +62,8 @@ pub(super) fn resolve(reader: &mut Reader<'_>, raw: &mut RawConfig) -> Policies 
         ("endpoint_wait", upstream.endpoint_wait),
         ("circuit_breaker", upstream.circuit_breaker),
         ("drain_timeout", upstream.drain_timeout),
+        ("protocol", upstream.protocol),
+        ("hsts", upstream.hsts),
         ("connect_timeout", timeouts.connect.take()),
         ("first_byte_timeout", timeouts.first_byte.take()),
         ("upstream_timeout", timeouts.upstream.take()),
@@ -139,6 +141,16 @@ fn retries(reader: &mut Reader<'_>, raw: RawRetries) -> Retries {
 }
 
 /// The words among the values.
-const WORDS: [&str; 8] =
-    ["round_robin", "least_requests", "hash client", "hash header", "hash cookie", "sticky", "off", "unlimited"];
+const WORDS: [&str; 10] = [
+    "round_robin",
+    "least_requests",
+    "hash client",
+    "hash header",
+    "hash cookie",
+    "sticky",
+    "off",
+    "unlimited",
+    "http/1.1",
+    "h2c",
+];
 const MILLISECOND: Duration = Duration::from_millis(1);

@@ -43,14 +43,27 @@ section!(
         stop: RawStop,
     }
 );
-section!(RawListen { http: Leaf, https: Leaf, external_http: Leaf, external_https: Leaf });
+section!(RawListen {
+    http: Leaf,
+    https: Leaf,
+    external_http: Leaf,
+    external_https: Leaf,
+    h2c: Leaf,
+    proxy_protocol: Leaf,
+});
 section!(RawCluster { domain: Leaf, extra_domains: Leaf });
 section!(RawRouting { subdomains: Leaf, unknown_host: Leaf });
 section!(RawSource { lainlet: Option<RawLainlet>, file: Option<RawFile> });
 section!(RawLainlet { address: Leaf, heartbeat: Leaf, read_timeout: Leaf, refresh: Leaf });
 section!(RawFile { path: Leaf });
 section!(RawEngine { kind: Leaf, threads: Leaf });
-section!(RawTls { certificates: Leaf });
+section!(RawTls {
+    certificates: Leaf,
+    default: Leaf,
+    profile: Leaf,
+    client_certificates: BTreeMap<Spanned<String>, RawClientCertificates>,
+});
+section!(RawClientCertificates { ca: Leaf, mode: Leaf });
 section!(RawAccessLog { directory: Leaf, stdout: Leaf, format: Leaf });
 section!(RawTimeouts {
     connect: Leaf,
@@ -71,6 +84,8 @@ section!(RawUpstream {
     endpoint_wait: Leaf,
     circuit_breaker: Leaf,
     drain_timeout: Leaf,
+    protocol: Leaf,
+    hsts: Leaf,
 });
 section!(RawHealth {
     interval: Leaf,

@@ -12,12 +12,12 @@ use webrouter_routing::table::Subdomains;
 use super::environment::{Environment, LAIN_DOMAIN, LAINLET_ADDR, LAINLET_PORT, NGINX_LOG_PATH, NGINX_SSL_PATH};
 use super::error::{ConfigError, Mistake, Place};
 use super::leaf::{Offence, Reader, listen_address, shown};
-use super::policies;
-use super::raw::{Leaf, RawAccessLog, RawConfig, RawEngine, RawLainlet, RawLimits, RawListen};
+use super::raw::{RawAccessLog, RawConfig, RawEngine, RawLainlet, RawLimits, RawListen};
 use super::{
     AccessLog, AccessLogFormat, AccessLogSink, Cluster, Config, Guard, LainletSource, Limits, Listen, Routing, Threads,
     Timeouts, UnknownHost,
 };
+use super::{policies, tls};
 
 /// Resolves a file's sections under an environment.
 pub(super) fn resolve(
@@ -58,7 +58,7 @@ fn sections(reader: &mut Reader<'_>, mut raw: RawConfig) -> Config {
         lainlet: raw.source.lainlet.map(|raw| lainlet(reader, raw)),
         file: raw.source.file.map(|raw| reader.path(raw.path).unwrap_or_else(|| PathBuf::from("apps.toml"))),
         threads: engine(reader, raw.engine),
-        certificates: reader.path(raw.tls.certificates).unwrap_or_else(|| PathBuf::from("/etc/nginx/ssl")),
+        tls: tls::resolve(reader, raw.tls),
         access_log: access_log(reader, raw.access_log),
         timeouts: Timeouts {
             request_header: reader.duration(raw.timeouts.request_header, MINUTE, MILLISECOND),
@@ -67,12 +67,7 @@ fn sections(reader: &mut Reader<'_>, mut raw: RawConfig) -> Config {
         },
         policies,
         limits: limits(reader, raw.limits),
-        trusted_proxies: reader.list(
-            raw.forwarding.trusted_proxies,
-            private_networks(),
-            "[\"10.0.0.0/8\", \"127.0.0.1\"]",
-            network,
-        ),
+        trusted_proxies: reader.list(raw.forwarding.trusted_proxies, private_networks(), NETWORKS, network),
         admin: reader.value(raw.admin.listen, loopback(9080), listen_address),
         admin_names: reader.list(raw.admin.names, Vec::new(), "[\"webrouter.example.com\"]", host),
         state: reader.path(raw.state.directory).unwrap_or_else(|| PathBuf::from("/var/lib/webrouter")),
@@ -87,22 +82,19 @@ fn sections(reader: &mut Reader<'_>, mut raw: RawConfig) -> Config {
 
 fn listen(reader: &mut Reader<'_>, raw: RawListen) -> Listen {
     const EXAMPLE: &str = "[\"0.0.0.0:80\"]";
+    const TLS_EXAMPLE: &str = "[\"0.0.0.0:443\"]";
     let http_is_default = raw.http.is_none();
     let mut http = reader.list(raw.http, Vec::new(), EXAMPLE, listen_address);
     if http_is_default {
         http.push(std::net::SocketAddr::from(([0, 0, 0, 0], 80)));
     }
-    let external_http = reader.list(raw.external_http, Vec::new(), EXAMPLE, listen_address);
-    refuse_tls(reader, "https", raw.https);
-    refuse_tls(reader, "external_https", raw.external_https);
-    Listen { http, external_http }
-}
-
-fn refuse_tls(reader: &mut Reader<'_>, key: &str, leaf: Leaf) {
-    let Some(leaf) = leaf else { return };
-    if leaf.get_ref().as_array().is_none_or(|list| !list.is_empty()) {
-        let problem = "this version does not serve TLS".to_owned();
-        reader.add(leaf.span(), (problem, format!("remove `{key}`, or leave it empty: {key} = []")));
+    Listen {
+        http,
+        https: reader.list(raw.https, Vec::new(), TLS_EXAMPLE, listen_address),
+        external_http: reader.list(raw.external_http, Vec::new(), EXAMPLE, listen_address),
+        external_https: reader.list(raw.external_https, Vec::new(), TLS_EXAMPLE, listen_address),
+        h2c: reader.switch(raw.h2c, false),
+        proxy_protocol: reader.list(raw.proxy_protocol, Vec::new(), NETWORKS, network),
     }
 }
 
@@ -217,7 +209,7 @@ fn override_by(environment: &Environment, config: &mut Config, mistakes: &mut Ve
         *address = format!("{name}:{port}");
     }
     if let Some(text) = environment.value(NGINX_SSL_PATH) {
-        config.certificates = PathBuf::from(text);
+        config.tls.certificates = PathBuf::from(text);
     }
     // A log that is sent to stdout has no directory to override.
     if let (Some(text), AccessLogSink::Directory(directory)) =
@@ -256,7 +248,7 @@ fn not_lainlet(shown: &str) -> Offence {
     )
 }
 
-fn host(value: &Value) -> Result<Host, Offence> {
+pub(super) fn host(value: &Value) -> Result<Host, Offence> {
     let fix = || "write a domain without scheme, port or `*`, for example \"lain.local\"".to_owned();
     let Some(text) = value.as_str() else { return Err((format!("{} is not a domain", shown(value)), fix())) };
     Host::parse(text).map_err(|error| (error.to_string(), fix()))
@@ -280,6 +272,7 @@ fn loopback(port: u16) -> std::net::SocketAddr {
     std::net::SocketAddr::from(([127, 0, 0, 1], port))
 }
 
+const NETWORKS: &str = "[\"10.0.0.0/8\", \"127.0.0.1\"]";
 const LAINLET_HOST: &str = "lainlet.lain";
 const LAINLET_PORT_DEFAULT: u16 = 9001;
 const MAX_LOSS_FIX: &str = "write a fraction: 0.5 lets an update take away half; 1.0 turns the guard off";

@@ -1,3 +1,4 @@
+use webrouter_proxy::tls::{ClientCertificates, Demand, Profile};
 use webrouter_routing::policy::{self, Balance, Overrides, Policy, Wishes};
 
 use super::*;
@@ -66,7 +67,7 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.cluster.domain, Host::parse("b.test").ok());
     assert_eq!(config.lainlet.expect("a lainlet").address, "b:2");
     assert_eq!(config.access_log.sink, AccessLogSink::Directory("/b".into()));
-    assert_eq!(config.certificates, Path::new("/c"));
+    assert_eq!(config.tls.certificates, Path::new("/c"));
 }
 
 #[test]
@@ -98,6 +99,25 @@ fn relative_paths_are_meant_from_the_file() {
 }
 
 #[test]
+fn tls_follows_from_its_section() {
+    let text = "[listen]\nhttps = [\"[::]:443\"]\nexternal_https = [\"127.0.0.1:8443\"]\nh2c = true\n\
+                proxy_protocol = [\"10.1.0.0/16\"]\n[tls]\ncertificates = \"ssl\"\ndefault = \"web\"\nprofile = \"modern\"\n\
+                [tls.client_certificates.\"Demo.test\"]\nca = \"ca.crt\"\nmode = \"optional\"";
+    let config = Config::parse(Path::new("/etc/w/webrouter.toml"), text, &environment(&[])).expect("good");
+    let Listen { https, external_https, h2c, proxy_protocol, .. } = config.listen;
+    assert_eq!((https, external_https), (vec!["[::]:443".parse().unwrap()], vec!["127.0.0.1:8443".parse().unwrap()]));
+    assert_eq!((h2c, proxy_protocol), (true, vec!["10.1.0.0/16".parse().unwrap()]));
+    let demand = ClientCertificates { ca: "/etc/w/ca.crt".into(), mode: Demand::Optional };
+    let expected = TlsConfig {
+        certificates: "/etc/w/ssl".into(),
+        default: Some("web".to_owned()),
+        profile: Profile::Modern,
+        client_certificates: [(Host::parse("demo.test").unwrap(), demand)].into(),
+    };
+    assert_eq!(config.tls, expected);
+}
+
+#[test]
 fn without_a_source_it_says_how_to_add_one() {
     let report = parse("", &[]).and_then(Config::with_source).expect_err("no source").report(Colour::Plain);
     assert!(report.contains("no source") && report.contains("[source.file]"), "{report}");
@@ -121,8 +141,26 @@ fn a_mistake_in_the_file_has_a_place_and_a_fix() {
     check("[listen]\nxyzzy = []", "2:1", "unknown key `xyzzy`", "remove it; known here: `http`");
     check("[listen]\nhttp = [\"0.0.0.0:80\", \"80\"]", "2:23", "`80` is not an address", "\"0.0.0.0:80\"");
     check("[listen]\nhttp = \"0.0.0.0:80\"", "2:8", "expected a list, found a text", "[\"0.0.0.0:80\"]");
-    check("[listen]\nhttps = [\"0.0.0.0:443\"]", "2:9", "does not serve TLS", "remove `https`");
-    check("[listen]\nexternal_https = [\"0.0.0.0:8443\"]", "2:18", "does not serve TLS", "remove `external_https`");
+    check("[listen]\nhttps = [\"443\"]", "2:10", "`443` is not an address", "\"0.0.0.0:443\"");
+    check("[listen]\nhttps = \"0.0.0.0:443\"", "2:9", "expected a list", "[\"0.0.0.0:443\"]");
+    check("[listen]\nexternal_https = [1]", "2:19", "`1` is not an address", "ip:port");
+    check("[listen]\nh2c = \"yes\"", "2:7", "`yes` is neither true nor false", "write true or false");
+    check("[listen]\nproxy_protocol = [\"10.0.0.0/33\"]", "2:19", "neither an address nor a network", "10.0.0.0/8");
+    check("[tls]\nprofile = \"modren\"", "2:11", "`modren` is not a known value", "did you mean `modern`?");
+    check("[tls]\ndefault = \"a/b\"", "2:11", "`a/b` is not the name of a certificate", "means web.crt");
+    check("[tls]\ncertificates = \"\"", "2:16", "is not a path", "write a path as text");
+    check("[tls.client_certificates.\"a_*\"]\nca = \"x\"", "1:26", "`a_*` has a character", "demo.example.com");
+    check("[tls.client_certificates.a]\nmode = \"required\"", "1:26", "nobody is named who signs", "add ca = ");
+    check(
+        "[tls.client_certificates.a]\nca = \"x\"\nmode = \"must\"",
+        "3:8",
+        "`must` is not a known value",
+        "`required`",
+    );
+    let twice = "[tls.client_certificates.a]\nca = \"x\"\n[tls.client_certificates.A]\nca = \"y\"";
+    check(twice, "1:26", "`a` stands there twice", "write each host once");
+    check("[upstream]\nprotocol = \"h2\"", "2:12", "`h2` is not a protocol", "write \"http/1.1\"");
+    check("[upstream]\nhsts = \"1y\"", "2:8", "`1y` is not a duration", "or \"off\"");
     check("[listen\nhttp = []", "1:8", "unclosed table", "correct the TOML");
     check("[engine]\nkind = \"tengine\"", "2:8", "Tengine engine is not in this version", "\"built-in\"");
     check("[engine]\nthreads = 0", "2:11", "`0` is not a number of threads", "\"cores\"");

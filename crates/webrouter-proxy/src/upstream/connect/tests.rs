@@ -69,14 +69,14 @@ fn scene(hosts: &[Host], policy: Policy) -> Scene {
     let endpoints: Vec<Endpoint> = hosts.iter().map(|kind| host(*kind, &mut sockets)).collect();
     let config = ProxyConfig {
         listeners: Vec::new(),
+        h2c: false,
+        proxy_protocol: Vec::new(),
+        tls: None,
         threads: 1,
         timeouts: ClientTimeouts::default(),
         limits: Limits::default(),
         trusted_proxies: Vec::new(),
         unknown_host: UnknownHost::NotFound,
-        h2c: false,
-        proxy_protocol: Vec::new(),
-        tls: None,
         sticky_key: StickyKey::new([0; 32]),
     };
     let access_log = AccessLog::start(AccessLogConfig { destination: Destination::Stdout, format: Format::Json });

@@ -38,15 +38,27 @@ fn ways_to_balance() {
 }
 
 #[test]
+fn protocols() {
+    check("protocol", r#""http/1.1""#, Ok("http/1.1"));
+    check("protocol", r#""h2c""#, Ok("h2c"));
+    for bad in [r#""h2""#, r#""""#, "2", "null"] {
+        check("protocol", bad, Err("is not a protocol; write \"http/1.1\", or \"h2c\""));
+    }
+}
+
+#[test]
 fn durations_have_a_unit_and_bounds() {
     check("connect_timeout", r#""90s""#, Ok("1m30s"));
     check("request_timeout", r#""off""#, Ok("off"));
+    check("hsts", r#""365d""#, Ok("8760h"));
+    check("hsts", r#""0s""#, Ok("0s"));
+    check("hsts", r#""731d""#, Err("is out of range; write a duration from \"0s\" to \"17520h\", or \"off\""));
     check("endpoint_wait", r#""0s""#, Ok("0s"));
     for bad in ["5", "0.5", r#""5""#, "true", "[]"] {
         check(
             "connect_timeout",
             bad,
-            Err("is not a duration; write a number with its unit, ms, s, m or h, as text: \"5s\""),
+            Err("is not a duration; write a number with its unit, ms, s, m, h or d, as text: \"5s\""),
         );
     }
     check("connect_timeout", r#""off""#, Err("is not a duration"));

@@ -1,0 +1,67 @@
+//! What a certificate says: for whom, until when, and of whom.
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use webrouter_routing::host::Host;
+use x509_cert::Certificate;
+use x509_cert::der::{Decode as _, Encode as _, Error};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+
+/// A server's certificate.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    /// The host names that it covers, in lower case; `*.` stands for one label (RFC 9525 §6.3).
+    pub(super) names: Vec<String>,
+    pub(super) not_after: SystemTime,
+    /// Its public key, as a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7).
+    pub(super) public_key: Vec<u8>,
+}
+
+impl Leaf {
+    pub(super) fn parse(der: &[u8]) -> Result<Self, Error> {
+        let certificate = Certificate::from_der(der)?;
+        let certificate = certificate.tbs_certificate();
+        let alternatives = certificate.get_extension::<SubjectAltName>()?.map(|(_, names)| names.0).unwrap_or_default();
+        let mut names: Vec<String> = alternatives
+            .iter()
+            .filter_map(|name| if let GeneralName::DnsName(name) = name { covered(name.as_ref()) } else { None })
+            .collect();
+        if names.is_empty() {
+            // Clients of today do not look there, but such certificates are still in use inside of clusters.
+            let common = certificate.subject().common_name().ok().flatten();
+            names.extend(common.and_then(|name| covered(&name.value())));
+        }
+        names.sort();
+        names.dedup();
+        Ok(Self {
+            names,
+            not_after: certificate.validity().not_after.to_system_time(),
+            public_key: certificate.subject_public_key_info().to_der()?,
+        })
+    }
+}
+
+/// The subject of a client's certificate by RFC 4514, in ASCII: what is not is written as `\XX`, as its §2.4 allows.
+pub(super) fn subject(der: &[u8]) -> Result<String, Error> {
+    let certificate = Certificate::from_der(der)?;
+    let text = certificate.tbs_certificate().subject().to_string();
+    let mut subject = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' '..=b'~' => subject.push(char::from(byte)),
+            // Writing to a String does not fail.
+            _ => drop(write!(subject, "\\{byte:02X}")),
+        }
+    }
+    Ok(subject)
+}
+
+/// A name as hosts are written here, when it is one.
+fn covered(name: &str) -> Option<String> {
+    match name.strip_prefix("*.") {
+        Some(rest) => Host::parse(rest).ok().map(|rest| format!("*.{rest}")),
+        None => Host::parse(name).ok().map(String::from),
+    }
+}
