@@ -37,7 +37,7 @@ pub use lainlet::{Garbage, Gets, Lainlet, Mode};
 pub use load::{Load, Target};
 pub use message::{Body, Field, Framing, Head, Response, decode_body, head_length, latin1};
 pub use open_load::{OpenLoad, OpenPlan, Outcome, Verb};
-pub use origin::{Exchange, Origin, Step};
+pub use origin::{Exchange, Origin, Step, web_socket_accept};
 pub use origin_process::OriginProcess;
 pub use router::{Listening, Router, RouterBuilder, Signal};
 pub use tls::{TlsClient, TlsStream, Version};
