@@ -175,7 +175,10 @@ impl Stage {
             )?;
         }
         let beside = self.file.with_extension("next");
-        fs::write(&beside, text)?;
+        let mut file = fs::File::create(&beside)?;
+        file.write_all(text.as_bytes())?;
+        // Else the rename would wait until the disk has it.
+        file.sync_all()?;
         let renamed = Instant::now();
         fs::rename(&beside, &self.file)?;
         Ok(renamed)

@@ -8,6 +8,7 @@ mod app;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -71,9 +72,11 @@ struct Piece {
 /// What makes a new text out of the old one.
 struct Patch {
     /// The old pieces that are not in the new text as they were.
-    replaced: std::ops::Range<usize>,
-    /// Their apps, where they are not known already.
+    replaced: Range<usize>,
+    /// What stands there now, with its app where that is not known already.
     pieces: Vec<(Piece, Option<App>)>,
+    /// The apps that are no longer there.
+    gone: Vec<Arc<str>>,
     moved: isize,
 }
 
@@ -126,9 +129,12 @@ impl AppsFile {
         while old_pieces.get(tail).is_some_and(|piece| !place(piece).is_some_and(begins_a_line)) {
             tail += 1;
         }
-        let from = if kept == 0 { 0 } else { old_pieces.get(kept)?.start };
         let to = old_pieces.get(tail).map_or(Some(new.len()), place)?;
-        // Edits far apart do not cost the pieces between them.
+        if let Some(pieces) = self.edited_in_place(kept..tail, front, new.get(..to)?) {
+            return Some(Patch { replaced: kept..tail, pieces, gone: Vec::new(), moved });
+        }
+        let from = if kept == 0 { 0 } else { old_pieces.get(kept)?.start };
+        // What only stands elsewhere is not parsed again.
         let ends = old_pieces.iter().skip(1).map(|next| next.start).chain([old.len()]);
         let known = old_pieces.iter().zip(ends).take(tail).skip(kept);
         let unmoved: HashMap<&str, &Arc<str>> =
@@ -139,8 +145,7 @@ impl AppsFile {
                 pieces.push((Piece { start, name: Arc::clone(name) }, None));
                 continue;
             }
-            let mut apps = toml::from_str::<RawApps>(text).ok()?.apps;
-            let (name, app) = apps.pop_first().filter(|_| apps.is_empty())?;
+            let (name, app) = parse_piece(text)?;
             pieces.push((Piece { start, name: name.into() }, Some(app)));
         }
         let replaced = kept..tail;
@@ -150,29 +155,51 @@ impl AppsFile {
         };
         let mut names = BTreeSet::new();
         let is_new = |name: &str| !self.apps.contains_key(name) || dropped.contains(name);
-        let once = pieces.iter().all(|(piece, _)| names.insert(&piece.name) && is_new(&piece.name));
-        once.then_some(Patch { replaced, pieces, moved })
+        if !pieces.iter().all(|(piece, _)| names.insert(piece.name.as_ref()) && is_new(&piece.name)) {
+            return None;
+        }
+        let gone = dropped.difference(&names).map(|name| Arc::from(*name)).collect();
+        Some(Patch { replaced, pieces, gone, moved })
+    }
+
+    /// The pieces that replace these, when each is what it was or an edit of the same app; a walk without any search.
+    /// `new` ends where the piece behind them begins.
+    fn edited_in_place(&self, replaced: Range<usize>, front: usize, new: &str) -> Option<Vec<(Piece, Option<App>)>> {
+        let old_pieces = self.pieces.as_deref()?;
+        let mut start = old_pieces.get(replaced.start)?.start;
+        let mut pieces = Vec::with_capacity(replaced.len());
+        if start > front || !new.get(start..)?.starts_with(CUT) {
+            return None;
+        }
+        for at in replaced {
+            let piece = old_pieces.get(at)?;
+            let end = old_pieces.get(at + 1).map_or(self.text.len(), |next| next.start);
+            let (old, rest) = (self.text.get(piece.start..end)?, new.get(start..).filter(|rest| !rest.is_empty())?);
+            let is_whole = |rest: &str| rest.is_empty() || (rest.starts_with(CUT) && old.ends_with('\n'));
+            let name = Arc::clone(&piece.name);
+            if rest.strip_prefix(old).is_some_and(is_whole) {
+                pieces.push((Piece { start, name }, None));
+                start += old.len();
+                continue;
+            }
+            let text = rest.get(..memchr::memmem::find(rest.as_bytes(), NEXT_CUT).map_or(rest.len(), |end| end + 1))?;
+            cut(text, start)?;
+            let (_, app) = parse_piece(text).filter(|(edited, _)| **edited == *name)?;
+            pieces.push((Piece { start, name }, Some(app)));
+            start += text.len();
+        }
+        (start == new.len()).then_some(pieces)
     }
 
     fn apply(&mut self, patch: Patch, text: String) -> Vec<AppChange> {
-        let names: BTreeSet<Arc<str>> = patch.pieces.iter().map(|(piece, _)| Arc::clone(&piece.name)).collect();
-        let known = self.pieces.take();
-        let gone: Vec<Arc<str>> = match &known {
-            Some(known) => {
-                let replaced = known.get(patch.replaced.clone()).unwrap_or_default();
-                replaced.iter().map(|piece| Arc::clone(&piece.name)).collect()
-            }
-            None => self.apps.keys().cloned().collect(),
-        };
-        let mut pieces = known.unwrap_or_default();
-        let gone = gone.into_iter().filter(|name| !names.contains(name)).collect();
+        let mut pieces = self.pieces.take().unwrap_or_default();
         for piece in pieces.get_mut(patch.replaced.end..).unwrap_or_default() {
             piece.start =
                 piece.start.checked_add_signed(patch.moved).expect("a piece behind the edit is in the new text too");
         }
         let (new_pieces, apps): (Vec<Piece>, Vec<Option<App>>) = patch.pieces.into_iter().unzip();
         let apps = new_pieces.iter().zip(apps).filter_map(|(piece, app)| Some((Arc::clone(&piece.name), app?)));
-        let changes = self.exchange(gone, apps);
+        let changes = self.exchange(patch.gone, apps);
         pieces.splice(patch.replaced, new_pieces);
         self.pieces = Some(pieces);
         self.text = text;
@@ -221,6 +248,12 @@ fn cut(text: &str, offset: usize) -> Option<Vec<(usize, &str)>> {
     starts.iter().copied().zip(ends).map(piece).collect()
 }
 
+/// The one app of a piece; `None` when it is anything else.
+fn parse_piece(text: &str) -> Option<(String, App)> {
+    let mut apps = toml::from_str::<RawApps>(text).ok()?.apps;
+    apps.pop_first().filter(|_| apps.is_empty())
+}
+
 fn parse(text: &str, path: &Path) -> Result<RawApps, AppsError> {
     toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start.min(text.len()));
@@ -262,6 +295,7 @@ struct RawApps {
 }
 
 const CUT: &str = "[apps.";
+const NEXT_CUT: &[u8] = b"\n[apps.";
 
 #[cfg(test)]
 mod tests;

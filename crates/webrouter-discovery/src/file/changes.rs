@@ -136,3 +136,32 @@ const SETTLE: Duration = Duration::from_millis(400);
 /// ... and how long it may write.
 const SETTLE_AT_MOST: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_writer_is_waited_for() {
+        let signals = Arc::new(Signals::default());
+        let path = PathBuf::from("/nowhere/apps.toml");
+        let mut changes = Changes { path, watcher: None, seen: None, signals: Arc::clone(&signals) };
+        let tell = |flag| {
+            signals.flags.fetch_or(flag, Ordering::AcqRel);
+            signals.news.notify_one();
+        };
+        {
+            let mut next = std::pin::pin!(changes.next());
+            for _ in 0..4 {
+                tell(WRITING);
+                let goes_on = SETTLE - Duration::from_millis(1);
+                assert!(tokio::time::timeout(goes_on, &mut next).await.is_err(), "the writer goes on");
+            }
+            tell(WRITING);
+            assert!(tokio::time::timeout(SETTLE, next).await.is_ok(), "the writer pauses");
+        }
+        tell(WRITING);
+        tell(WRITTEN);
+        assert!(tokio::time::timeout(Duration::from_millis(1), changes.next()).await.is_ok(), "the file is closed");
+    }
+}

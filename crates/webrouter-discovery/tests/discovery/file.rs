@@ -105,22 +105,3 @@ async fn what_is_no_file_is_not_waited_for() {
     std::fs::write(&path, apps(&["a"])).expect("written");
     eventually("a is routed", || routes(&discovery) == "a.lain" && is(&discovery, Following)).await;
 }
-
-#[tokio::test]
-async fn a_slow_writer_is_waited_for() {
-    use std::io::Write;
-    let directory = tempfile::tempdir().expect("a folder");
-    let path = directory.path().join("apps.toml");
-    let names = ["a", "b", "c", "d", "e"];
-    std::fs::write(&path, apps(&names)).expect("written");
-    let discovery = ready(config(&path)).await;
-    let before = source(&discovery).events;
-    let mut file = std::fs::File::create(&path).expect("truncated");
-    for name in ["a", "b", "c", "d", "e", "f"] {
-        file.write_all(apps(&[name]).as_bytes()).expect("written");
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
-    assert_eq!(source(&discovery).events, before, "nothing was read half-way");
-    drop(file);
-    eventually("f is routed", || routes(&discovery).ends_with("f.lain")).await;
-}

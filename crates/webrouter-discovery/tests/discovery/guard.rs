@@ -1,9 +1,9 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use webrouter_discovery::status::{HoldDecision, HoldError};
 use webrouter_testkit::Lainlet;
 
-use crate::scene::{config, eventually, gone, key, lainlet, ready, routes};
+use crate::scene::{config, eventually, gone, key, lainlet, ready, routes, source};
 
 const ALL: &str = "a.lain b.lain c.lain d.lain e.lain";
 
@@ -52,7 +52,9 @@ async fn a_refused_update_stays_out_until_the_source_says_something_else() {
     });
     eventually("a hold", || discovery.status().hold.is_some()).await;
     discovery.resolve_hold(HoldDecision::Refuse, None).await.expect("there is a hold");
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    let after_the_grace = SystemTime::now() + Duration::from_millis(600);
+    let says_the_same = || source(&discovery).last_news_at.is_some_and(|at| at > after_the_grace);
+    eventually("the source says the same after the grace", says_the_same).await;
     assert_eq!(routes(&discovery), ALL);
     assert_eq!(discovery.status().hold.expect("still held").applies_at, None);
     lainlet.edit(|procs| *procs = all);

@@ -4,7 +4,7 @@ use webrouter_discovery::status::SourceState::{Connecting, Failing, Following};
 use webrouter_discovery::{Discovery, DiscoveryConfig, LainletConfig};
 use webrouter_testkit::{Garbage, Gets, Lainlet, Mode};
 
-use crate::scene::{config, eventually, gone, has_error, is, key, lainlet, ready, routes, source};
+use crate::scene::{config, errors, eventually, gone, has_error, is, key, lainlet, ready, routes, source};
 
 #[tokio::test]
 async fn init_update_and_delete_are_in_force_at_once() {
@@ -26,9 +26,10 @@ async fn init_update_and_delete_are_in_force_at_once() {
 async fn heartbeats_keep_a_quiet_watch_open() {
     let lainlet = lainlet(&["a"]);
     let mut config = config(&lainlet);
-    config.lainlet.as_mut().expect("lainlet").refresh = Duration::from_secs(60);
+    config.lainlet.as_mut().expect("lainlet").refresh = Duration::from_secs(1);
     let discovery = ready(config).await;
-    tokio::time::sleep(Duration::from_millis(3500)).await;
+    // A GET leaves the watches alone; three of them take longer than a watch may be silent.
+    eventually("three GETs", || gets(&lainlet) >= 3).await;
     assert_eq!((source(&discovery).state, source(&discovery).reconnects), (Following, 0));
     assert_eq!(lainlet.watches(), 3);
     assert_eq!(lainlet.crashes(), [""; 0]);
@@ -38,12 +39,14 @@ async fn heartbeats_keep_a_quiet_watch_open() {
 async fn error_events_keep_the_table_and_are_not_answered_with_a_storm() {
     let lainlet = lainlet(&["a", "b"]);
     let discovery = ready(config(&lainlet)).await;
-    let before = lainlet.requests().len();
+    let watches = || lainlet.requests().iter().filter(|line| line.contains("webprocs?watch")).count();
+    let before = watches();
     lainlet.set_mode(Mode::Error);
     eventually("it fails", || is(&discovery, Failing)).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let attempts = lainlet.requests().iter().skip(before).filter(|line| line.contains("webprocs?watch")).count();
-    assert!((2..12).contains(&attempts), "{attempts} watches in two seconds");
+    let failing = std::time::Instant::now();
+    eventually("five more watches", || watches() >= before + 5).await;
+    // The pauses between them double from 100 ms on, and up to a half of each is taken away.
+    assert!(failing.elapsed() > Duration::from_millis(500), "{:?}", failing.elapsed());
     assert_eq!(routes(&discovery), "a.lain b.lain");
     let error = source(&discovery).last_error.expect("an error");
     assert!(error.message.contains("over half"), "{error:?}");
@@ -61,8 +64,8 @@ async fn a_lainlet_that_goes_and_comes_back_is_followed_within_a_second() {
     let lainlet = lainlet(&["a"]);
     let discovery = ready(config(&lainlet)).await;
     lainlet.down();
-    eventually("it fails", || has_error(&discovery, "connect")).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // By then the pauses between attempts have grown.
+    eventually("it fails often", || errors(&discovery, "connect") >= 30).await;
     assert_eq!(routes(&discovery), "a.lain");
     lainlet.set_app(&key("b"), &["b.lain"], &[gone(2)]);
     lainlet.up();
@@ -115,9 +118,13 @@ async fn an_event_that_was_dropped_is_found_by_get() {
 async fn a_busy_watch_is_not_taken_for_deaf() {
     let lainlet = lainlet(&["a"]);
     let discovery = ready(config(&lainlet)).await;
-    for round in 0..150 {
-        lainlet.set_app(&key("b"), &["b.lain"], &[gone(10 + round)]);
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    for round in 10.. {
+        lainlet.set_app(&key("b"), &["b.lain"], &[gone(round)]);
+        let events = source(&discovery).events;
+        eventually("it is heard", || source(&discovery).events > events).await;
+        if gets(&lainlet) >= 5 {
+            break;
+        }
     }
     assert_eq!(source(&discovery).deaf_watches, 0);
 }
@@ -173,7 +180,8 @@ async fn an_empty_answer_is_an_error_later_too() {
     let discovery = ready(config).await;
     lainlet.set_mode(Mode::Empty);
     eventually("it is seen", || has_error(&discovery, "empty") && is(&discovery, Failing)).await;
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    let asked = gets(&lainlet);
+    eventually("it is asked again, after the grace", || gets(&lainlet) >= asked + 3).await;
     assert_eq!((routes(&discovery).as_str(), discovery.status().hold), ("a.lain b.lain", None));
     lainlet.set_mode(Mode::Normal);
     eventually("it is followed", || is(&discovery, Following)).await;
@@ -200,10 +208,11 @@ async fn settings_are_followed_and_survive_a_lainlet_that_has_just_started() {
     assert!(internal());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_a_source_nothing_is_ever_ready() {
     let discovery = Discovery::start(DiscoveryConfig::default()).await.expect("started");
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    assert!(tokio::time::timeout(Duration::from_secs(3600), discovery.ready()).await.is_err());
     let status = discovery.status();
     assert!(!status.ready);
     assert_eq!(status.not_ready_because.as_deref(), Some("no source is configured"));
@@ -214,8 +223,13 @@ async fn a_silent_lainlet_is_only_connecting() {
     let lainlet = lainlet(&["a"]);
     lainlet.set_mode(Mode::HalfOpen(Gets::Hang));
     let discovery = Discovery::start(config(&lainlet)).await.expect("started");
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    eventually("it is asked for all", || lainlet.requests().len() >= 3).await;
     assert!(is(&discovery, Connecting) && !discovery.is_ready());
+}
+
+/// GETs of the webprocs so far.
+fn gets(lainlet: &Lainlet) -> usize {
+    lainlet.requests().iter().filter(|line| line.contains("/webprocs ")).count()
 }
 
 /// A lainlet that answers each connection in a thread; the first GET of the webprocs fails.

@@ -82,5 +82,10 @@ pub(crate) fn is(discovery: &Discovery, state: SourceState) -> bool {
 }
 
 pub(crate) fn has_error(discovery: &Discovery, kind: &str) -> bool {
-    source(discovery).errors.contains_key(kind)
+    errors(discovery, kind) > 0
+}
+
+/// How often the source had this problem.
+pub(crate) fn errors(discovery: &Discovery, kind: &str) -> u64 {
+    source(discovery).errors.get(kind).copied().unwrap_or_default()
 }

@@ -223,6 +223,7 @@ fn a_re_read_equals_a_first_read() {
     let texts = [
         TWO_APPS.to_owned(),
         TWO_APPS.replace("172.20.0.11", "172.20.0.99"),
+        TWO_APPS.replace("172.20.0.", "172.20.100."),
         TWO_APPS.replace("[apps.\"demo.worker.worker\"]", "[apps.\"new.web.web\"]"),
         format!("{TWO_APPS}\n[apps.\"z.web.web\"]\nendpoints = [\"127.0.0.1:1\"]"),
         "[apps]\n\"a.web.web\" = { endpoints = [\"127.0.0.1:1\"] }".to_owned(),

@@ -62,10 +62,11 @@ impl View {
             event = join_events(event, if only_removed { Event::Delete } else { Event::Update });
         }
         let event = event?;
-        let all = match differences.as_slice() {
-            [] => self.all.clone(),
-            [(Some(old), Some(new))] => self.all.replace(old, new),
-            _ => Body::join(after.procs.values()),
+        let replaced: Option<Vec<_>> = differences.into_iter().map(|(old, new)| old.zip(new)).collect();
+        let all = match replaced.as_deref() {
+            Some([]) => self.all.clone(),
+            Some(replaced) => self.all.replace(replaced),
+            None => Body::join(after.procs.values()),
         };
         Some(Self { number: self.number + 1, event, told: after.clone(), all })
     }
@@ -127,13 +128,22 @@ impl Body {
         Self { text: Bytes::from(text), pods, alive }
     }
 
-    /// The same with another fragment for one proc; its old one stands there once, since it begins with its key.
-    fn replace(&self, old: &Proc, new: &Proc) -> Self {
-        let at = memchr::memmem::find(&self.text, old.fragment.as_bytes()).unwrap_or(self.text.len());
-        let (front, rest) = self.text.split_at(at);
-        let back = rest.get(old.fragment.len()..).unwrap_or_default();
-        let text = [front, new.fragment.as_bytes(), back].concat();
-        Self { text: text.into(), pods: self.pods - old.pods + new.pods, alive: self.alive - old.alive + new.alive }
+    /// The same with other fragments for some procs, (old, new) in the order of their names. An old one stands there
+    /// once, since it begins with its key.
+    fn replace(&self, procs: &[(&Arc<Proc>, &Arc<Proc>)]) -> Self {
+        let longer: usize = procs.iter().map(|(_, new)| new.fragment.len()).sum();
+        let (mut text, mut pods, mut alive) = (Vec::with_capacity(self.text.len() + longer), self.pods, self.alive);
+        let mut rest = self.text.as_ref();
+        for (old, new) in procs {
+            let at = memchr::memmem::find(rest, old.fragment.as_bytes()).unwrap_or(rest.len());
+            let (front, behind) = rest.split_at(at);
+            text.extend_from_slice(front);
+            text.extend_from_slice(new.fragment.as_bytes());
+            rest = behind.get(old.fragment.len()..).unwrap_or_default();
+            (pods, alive) = (pods - old.pods + new.pods, alive - old.alive + new.alive);
+        }
+        text.extend_from_slice(rest);
+        Self { text: text.into(), pods, alive }
     }
 
     /// What lainlet says of it: an error when over half of the pods have no address, or there are none.

@@ -72,12 +72,12 @@ fn mistakes_of_policies_name_their_line_and_column() {
 }
 
 #[test]
-fn an_edit_parses_its_own_piece_alone() {
+fn edits_parse_their_own_pieces_alone() {
     let text = |port: u16| {
         let app = |at: u16| {
             format!(
                 "[apps.\"a{at}.web.web\"]\nendpoints = [\"127.0.0.1:{}\"]\n\n",
-                1000 + at + port * u16::from(at == 5)
+                1000 + at + port * u16::from(at == 2 || at == 5)
             )
         };
         format!("# apps\n{}", (0..10).map(app).collect::<String>())
@@ -85,9 +85,10 @@ fn an_edit_parses_its_own_piece_alone() {
     let mut file = AppsFile::new("apps.toml");
     assert_eq!(file.update(text(0)).expect("good").len(), 10);
     let patch = file.patch(&text(1)).expect("it can be cut");
-    assert_eq!(patch.pieces.iter().filter(|(_, app)| app.is_some()).count(), 1);
+    let edited = patch.pieces.iter().filter(|(_, app)| app.is_some()).map(|(piece, _)| piece.name.as_ref());
+    assert_eq!(edited.collect::<Vec<_>>(), ["a2.web.web", "a5.web.web"]);
     let changes = file.update(text(1)).expect("good");
-    assert_eq!(changes.iter().map(|change| change.name.as_str()).collect::<Vec<_>>(), ["a5.web.web"]);
+    assert_eq!(changes.iter().map(|change| change.name.as_str()).collect::<Vec<_>>(), ["a2.web.web", "a5.web.web"]);
     let error = file.update(text(2).replace("a7.web", "a6.web")).expect_err("twice the same");
     assert!(error.message.contains("duplicate"), "{error}");
     assert_eq!(file.apps().count(), 10);
