@@ -57,9 +57,12 @@ pub(crate) enum Must {
     Content(u32, Vec<u8>),
     /// The end of this stream, everything received before.
     Ended(u32),
+    /// An answer with this status, whatever it is.
+    Status(u32, u16),
     /// A page of the router's own with this status, on a stream that is not reset for an error.
     Page(u32, u16),
-    /// This head, perhaps a beginning of this body, then RST_STREAM: the answer never ends as if it were complete.
+    /// RST_STREAM for an error, after this head and a beginning of this body or after nothing: the answer never ends as if
+    /// it were complete.
     Cut(u32, Answer),
     /// This stream is not reset for an error by whatever the router had to say until now (RFC 9113 §8.1).
     EndsKindly(u32),
@@ -299,7 +302,8 @@ fn owned(fields: &[(&str, &str)]) -> Vec<(String, String)> {
 pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 pub(crate) const SEEN_GET: &[u8] = b"GET / HTTP/1.1\r\nHost: demo.test\r\n{ours}\r\n";
 pub(crate) const PROTOCOL: &[Code] = &[Code::PROTOCOL_ERROR];
-pub(crate) const FRAME_SIZE: &[Code] = &[Code::FRAME_SIZE_ERROR];
-pub(crate) const FLOW_CONTROL: &[Code] = &[Code::FLOW_CONTROL_ERROR];
-pub(crate) const COMPRESSION: &[Code] = &[Code::COMPRESSION_ERROR];
-pub(crate) const STREAM_CLOSED: &[Code] = &[Code::STREAM_CLOSED];
+// Who does not tell its errors apart may name the unspecific one (RFC 9113 §7).
+pub(crate) const FRAME_SIZE: &[Code] = &[Code::FRAME_SIZE_ERROR, Code::PROTOCOL_ERROR];
+pub(crate) const FLOW_CONTROL: &[Code] = &[Code::FLOW_CONTROL_ERROR, Code::PROTOCOL_ERROR];
+pub(crate) const COMPRESSION: &[Code] = &[Code::COMPRESSION_ERROR, Code::PROTOCOL_ERROR];
+pub(crate) const STREAM_CLOSED: &[Code] = &[Code::STREAM_CLOSED, Code::PROTOCOL_ERROR];

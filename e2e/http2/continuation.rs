@@ -28,8 +28,8 @@ pub(crate) fn cases() -> Vec<Case> {
             .sends(in_pieces(1, 30))
             .origin_sees(SEEN_GET, Step::answer(OK))
             .gets(1, ok()),
-        case("a head in frames of 16 bytes", "RFC 9113 §4.3, §6.10")
-            .sends(in_pieces(1, 16))
+        case("a head in frames of 10 bytes", "RFC 9113 §4.3, §6.10")
+            .sends(in_pieces(1, 10))
             .origin_sees(SEEN_GET, Step::answer(OK))
             .gets(1, ok()),
         case("a head whose frames are sent one byte a segment", "RFC 9113 §4.3")

@@ -127,7 +127,6 @@ fn connection_fields() -> Vec<Case> {
         dropped("ssl-client-verify of a client", "SPEC §4", "ssl-client-verify", "SUCCESS"),
         dropped("ssl-client-subject-dn of a client", "SPEC §4", "ssl-client-subject-dn", "CN=root"),
         dropped("ssl_client_verify collides in CGI", "SPEC §4, RFC 3875 §4.1.18", "ssl_client_verify", "SUCCESS"),
-        dropped("http2-settings", "RFC 9113 §3.1", "http2-settings", "AAMAAABkAAQAAP__"),
     ]
 }
 

@@ -8,9 +8,6 @@ use crate::case::{
     whole,
 };
 
-/// An error either by its length or by its form.
-const SIZE_OR_FORM: &[Code] = &[Code::FRAME_SIZE_ERROR, Code::PROTOCOL_ERROR];
-
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = lengths();
     cases.extend(streams());
@@ -56,7 +53,7 @@ fn lengths() -> Vec<Case> {
             "GOAWAY of 7 bytes",
             "RFC 9113 §4.2",
             [Frame::goaway(0, Code::NO_ERROR).resized(7)],
-            SIZE_OR_FORM,
+            FRAME_SIZE,
         ),
         stream_error(
             "PRIORITY of 4 bytes",
@@ -68,7 +65,7 @@ fn lengths() -> Vec<Case> {
             "a head with priority and no room for it",
             "RFC 9113 §6.2",
             [Frame::new(kind::HEADERS, flag::END_HEADERS | flag::PRIORITY, 1, [0; 4])],
-            SIZE_OR_FORM,
+            FRAME_SIZE,
         ),
         connection_error(
             "HEADERS larger than any frame may be",
@@ -145,7 +142,7 @@ fn padding() -> Vec<Case> {
             "padded DATA without a length of padding",
             "RFC 9113 §6.1",
             padded_post(Frame::data(1, []).flagged(flag::PADDED).ending()),
-            SIZE_OR_FORM,
+            FRAME_SIZE,
         )
         .origin_cut(),
         connection_error(
@@ -158,7 +155,7 @@ fn padding() -> Vec<Case> {
             "padded HEADERS without a length of padding",
             "RFC 9113 §6.2",
             [Frame::headers(1, []).flagged(flag::PADDED)],
-            SIZE_OR_FORM,
+            FRAME_SIZE,
         ),
         case("padding is not content", "RFC 9113 §6.1")
             .sends([whole(1, &get()).padded(10, 10)])

@@ -74,7 +74,9 @@ pub(crate) fn silent_cases() -> Vec<Case> {
         case("half a head, then nothing", "SPEC §4, RFC 9113 §9.1")
             .sends([head(1, &get()).unfinished()])
             .must(Must::Closed),
-        case("no request at all", "SPEC §4, RFC 9113 §9.1").must(Must::ConnectionError(&[Code::NO_ERROR])),
+        case("no request at all", "SPEC §4, RFC 9113 §9.1")
+            .must(Must::ConnectionError(&[Code::NO_ERROR]))
+            .has_no_next_request(),
         case("a body that stops", "SPEC §4, RFC 9113 §8.1")
             .sends([head(1, &post()), Frame::data(1, *b"half")])
             .origin_cut()

@@ -58,7 +58,10 @@ pub(crate) fn cases() -> Vec<Case> {
             "RFC 9113 §6.5.3",
             [Frame::settings(&[(setting::MAX_FRAME_SIZE, 20_000), (setting::MAX_FRAME_SIZE, 16_384)])],
         ),
-        ignored("an acknowledgement too many", "RFC 9113 §6.5.3", [Frame::settings_ack()]),
+        case("an acknowledgement too many", "RFC 9113 §6.5.3")
+            .sends([Frame::settings_ack(), Frame::settings_ack(), whole(1, &get())])
+            .origin_sees_anything_or_nothing()
+            .must(Must::Either(vec![Must::Answer(1, ok()), Must::ConnectionError(PROTOCOL)])),
         answered("an answer larger than a frame", "RFC 9113 §4.2", large_answer(), large_expected()),
         case("a window of nothing holds the content back, not the head", "RFC 9113 §6.9.2, §5.2")
             .with_settings(&[(setting::INITIAL_WINDOW_SIZE, 0)])

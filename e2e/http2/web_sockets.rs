@@ -3,9 +3,7 @@
 use webrouter_testkit::Step;
 use webrouter_testkit::http2::{Answer, Code, Fields, Frame};
 
-use crate::case::{
-    Case, Must, OK, PROTOCOL, SEEN_GET, answer, answer_and_close, case, get, head, malformed, ok, whole,
-};
+use crate::case::{Case, Must, OK, SEEN_GET, answer, answer_and_close, case, get, head, malformed, ok, whole};
 
 const GRANTS: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: chat\r\n\r\n";
@@ -127,6 +125,6 @@ pub(crate) fn cases() -> Vec<Case> {
             ])),
         case("CR LF in :protocol", "RFC 9113 §8.2.1, §10.3")
             .sends([head(1, &connect().but(":protocol", "websocket\r\nx: y"))])
-            .must(Must::StreamError(1, PROTOCOL)),
+            .must(Must::Refused(1)),
     ]
 }

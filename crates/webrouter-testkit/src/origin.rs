@@ -104,6 +104,11 @@ impl Origin {
         locked(&self.shared.scripts).push_back(script);
     }
 
+    /// Forgets the scripts that no request has taken.
+    pub fn forget_scripts(&self) {
+        locked(&self.shared.scripts).clear();
+    }
+
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.acceptor.addr()
