@@ -78,7 +78,7 @@ async fn identify(
             return Some(Arrived { transport: Transport::Tcp(stream), version, peer });
         }
     };
-    let handshaken = acceptor.accept(stream, scope).await;
+    let handshaken = acceptor.accept(stream, scope, &core.metrics).await;
     let handshaken = handshaken.inspect_err(|error| tracing::debug!(%address, %error, "no TLS handshake")).ok()?;
     peer.server_name = handshaken.server_name;
     peer.certificate = match (handshaken.demands_client_certificate, handshaken.client_subject) {

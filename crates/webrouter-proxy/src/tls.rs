@@ -12,12 +12,14 @@
 mod certificates;
 mod demand;
 pub(crate) mod error;
+mod expiry;
 mod file;
 mod follow;
 pub(crate) mod handshake;
 mod inventory;
 mod leaf;
 mod names;
+mod ocsp;
 mod pair;
 mod problem;
 mod report;

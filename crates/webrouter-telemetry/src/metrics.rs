@@ -4,6 +4,7 @@
 //! closed words or configured names, never request text; an upstream is listed once it had a request.
 
 mod core;
+mod handshake;
 mod node;
 mod number;
 mod upstream;
@@ -22,6 +23,7 @@ use crate::Cause;
 use crate::access_log::LossReason;
 
 pub use self::core::{CoreMetrics, Flood, Limit};
+pub use self::handshake::Handshake;
 pub use self::node::{FleetHealth, NodeMetrics, SourceHealth, TableInForce};
 use self::number::{BUCKETS, DurationTotals};
 pub use self::number::{Counter, Durations, Gauge};
@@ -68,6 +70,7 @@ metrics! {
     EJECTIONS = "webrouter_ejections", Counter, "Endpoints ejected for failing requests.";
     QUEUE_LENGTH = "webrouter_requests_queue_length", Gauge, "Requests that wait for an endpoint with room now.";
     REJECTIONS = "webrouter_rejections", Gauge, "Entries, or parts of them, not taken, by kind.";
+    EXPIRY = "webrouter_certificate_expiry_timestamp_seconds", Gauge, "When the certificate in force ends, in seconds since 1970, by the stem of its file.";
     HOLD = "webrouter_hold", Gauge, "1 while the guard holds an update back, else 0.";
     APPLY = "webrouter_snapshot_apply_seconds", Gauge, "How long merge and publication of the snapshot in force took.";
     READY = "webrouter_ready", Gauge, "1 while a full table is in force and the instance is not stopping, else 0.";
@@ -79,6 +82,7 @@ metrics! {
     ACCEPTED = "webrouter_connections_accepted", Counter, "Client connections accepted.";
     OPEN = "webrouter_connections_open", Gauge, "Client connections open.";
     REFUSED = "webrouter_connections_refused", Counter, "Client connections refused or closed at once, by limit.";
+    HANDSHAKES = "webrouter_tls_handshakes", Counter, "TLS handshakes of clients that ended, by result and version.";
     FLOODS = "webrouter_http2_floods", Counter, "HTTP/2 connections of clients ended for what they sent too much of, by kind.";
     RECEIVED = "webrouter_client_received_bytes", Counter, "Bytes read from clients, heads included.";
     SENT = "webrouter_client_sent_bytes", Counter, "Bytes written to clients, heads included.";
@@ -162,6 +166,7 @@ fn node_page(node: &NodeMetrics, page: &mut Page<'_>) -> fmt::Result {
     page.gauge(&PROCS, table.procs)?;
     fleet_page(&node.fleet(), page)?;
     page.labelled(&REJECTIONS, node.rejections().into_iter().map(|(kind, count)| ([("kind", kind)], count)))?;
+    page.labelled(&EXPIRY, node.certificates().into_iter().map(|(stem, end)| ([("certificate", stem)], end)))?;
     page.gauge(&HOLD, u64::from(node.hold()))?;
     page.open(&APPLY)?.encode_gauge(&table.last_apply.as_secs_f64())?;
     page.gauge(&READY, u64::from(table.ready))?;
@@ -202,6 +207,9 @@ fn cores_page(cores: &[Arc<CoreMetrics>], page: &mut Page<'_>) -> fmt::Result {
     page.counter(&ACCEPTED, count(|core| &core.connections_accepted))?;
     page.level(&OPEN, level(|core| &core.connections_open))?;
     page.labelled(&REFUSED, Limit::ALL.into_iter().map(|limit| ([("limit", limit.as_str())], refused(limit))))?;
+    let ended = |end: Handshake| cores.iter().map(|core| core.handshakes_ended(end)).sum::<u64>();
+    let labels = |end: Handshake| [("result", end.result()), ("version", end.version())];
+    page.labelled(&HANDSHAKES, Handshake::ALL.into_iter().map(|end| (labels(end), ended(end))))?;
     let floods = |flood: Flood| cores.iter().map(|core| core.floods_of(flood)).sum::<u64>();
     page.labelled(&FLOODS, Flood::ALL.into_iter().map(|flood| ([("kind", flood.as_str())], floods(flood))))?;
     page.counter(&RECEIVED, count(|core| &core.client_received_bytes))?;

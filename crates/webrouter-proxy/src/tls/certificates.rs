@@ -3,12 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use webrouter_routing::host::Host;
 use webrouter_routing::snapshot::Snapshot;
 
 use super::TlsConfig;
+use super::expiry;
 use super::follow::{self, Follower};
 use super::inventory::Inventory;
 use super::pair::Files;
@@ -86,6 +88,7 @@ impl Certificates {
     pub fn report(&self) -> Report {
         let Followed { config, in_force, .. } = &*self.followed;
         let inventory = in_force.load();
+        let now = SystemTime::now();
         let certificates = inventory.stems.iter().map(|(stem, state)| CertificateReport {
             stem: stem.clone(),
             file: Files::of(&config.certificates, stem).certificate,
@@ -93,6 +96,7 @@ impl Certificates {
             names: state.pair.as_ref().map(|pair| pair.leaf.names.clone()).unwrap_or_default(),
             not_after: state.pair.as_ref().map(|pair| pair.leaf.not_after),
             stapled: state.pair.as_ref().is_some_and(|pair| pair.is_stapled()),
+            ends_soon: state.pair.as_ref().is_some_and(|pair| expiry::is_soon(pair.leaf.not_after, now)),
             problems: state.problems.clone(),
         });
         let demands = config.client_certificates.iter().map(|(host, demand)| DemandReport {

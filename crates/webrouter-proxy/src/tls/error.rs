@@ -3,6 +3,7 @@
 use std::io;
 
 use rustls::CertificateError;
+use webrouter_telemetry::metrics::Handshake;
 
 /// A handshake that came to nothing; the client's doing, as a rule.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,18 @@ impl From<io::Error> for TlsError {
 }
 
 impl TlsError {
+    /// As metrics count it.
+    pub(super) fn end(&self) -> Handshake {
+        match self {
+            Self::NoCertificate { .. } => Handshake::NoCertificate,
+            Self::NotTls => Handshake::NotTls,
+            Self::ClientCertificate(_) => Handshake::ClientCertificate,
+            Self::Protocol(_) => Handshake::Protocol,
+            Self::Alert(_) => Handshake::Alert,
+            Self::Closed(_) => Handshake::Closed,
+        }
+    }
+
     /// A client certificate whose subject cannot be read.
     pub(super) fn unreadable_subject() -> Self {
         Self::ClientCertificate(CertificateError::BadEncoding.into())

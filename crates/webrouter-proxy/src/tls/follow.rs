@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::certificates::Followed;
+use super::expiry::Warnings;
 use super::inventory::Inventory;
 use super::pair::Files;
 
@@ -43,6 +44,7 @@ pub(super) fn start(followed: Arc<Followed>) -> io::Result<Follower> {
 
 fn follow(followed: &Followed, wake: &Sender<Wake>, woken: &Receiver<Wake>) {
     let mut watch = Watch::default();
+    let mut warnings = Warnings::default();
     loop {
         // What changed between a look and the watch would not be seen: after each new watch comes another look.
         loop {
@@ -51,6 +53,7 @@ fn follow(followed: &Followed, wake: &Sender<Wake>, woken: &Receiver<Wake>) {
                 break;
             }
         }
+        warnings.tell(&followed.in_force.load(), SystemTime::now());
         match woken.recv_timeout(if watch.watcher.is_some() { LOOK_EVERY } else { LOOK_WITHOUT_WATCH }) {
             Ok(Wake::Changed) => {
                 if settle(woken).is_err() {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::server::{Accepted, ClientHello};
-use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 use webrouter_routing::host::RequestHost;
 use webrouter_routing::snapshot::Snapshot;
+use webrouter_telemetry::metrics::{CoreMetrics, Handshake};
 
 use super::certificates::Certificates;
 use super::error::TlsError;
@@ -37,9 +38,8 @@ pub(crate) struct Handshaken<IO> {
     pub(crate) client_subject: Option<String>,
     /// Whether a certificate was asked for, required or not.
     pub(crate) demands_client_certificate: bool,
-    pub(crate) version: Version,
-    /// Whether an earlier session was taken up.
-    pub(crate) resumed: bool,
+    /// Which version of TLS it is, and whether an earlier session was taken up.
+    pub(crate) end: Handshake,
 }
 
 /// Which HTTP is spoken.
@@ -49,20 +49,32 @@ pub(crate) enum Protocol {
     Http2,
 }
 
-/// Which TLS is spoken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Version {
-    Tls12,
-    Tls13,
-}
-
 impl Acceptor {
     pub(crate) fn new(certificates: Arc<Certificates>, snapshots: Arc<ArcSwap<Snapshot>>) -> Self {
         Self { certificates, snapshots }
     }
 
-    /// Makes one handshake; how long it may take is up to the caller.
-    pub(crate) async fn accept<IO>(&self, mut stream: IO, scope: Scope) -> Result<Handshaken<IO>, TlsError>
+    /// Makes one handshake and counts how it ended. How long it may take is up to the caller: one that is dropped took
+    /// too long.
+    pub(crate) async fn accept<IO>(
+        &self,
+        stream: IO,
+        scope: Scope,
+        metrics: &CoreMetrics,
+    ) -> Result<Handshaken<IO>, TlsError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut count = Count { metrics, end: Handshake::TimedOut };
+        let made = self.make(stream, scope).await;
+        count.end = match &made {
+            Ok(handshaken) => handshaken.end,
+            Err(error) => error.end(),
+        };
+        made
+    }
+
+    async fn make<IO>(&self, mut stream: IO, scope: Scope) -> Result<Handshaken<IO>, TlsError>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
@@ -71,7 +83,7 @@ impl Acceptor {
         let Some((config, demands_client_certificate)) =
             self.choose(&hello.client_hello(), server_name.as_deref(), scope)
         else {
-            end(&mut stream, UNRECOGNIZED_NAME).await;
+            say(&mut stream, UNRECOGNIZED_NAME).await;
             return Err(TlsError::NoCertificate { name: server_name });
         };
         let stream = StartHandshake::from_parts(hello, stream).into_stream(config).await?;
@@ -83,18 +95,9 @@ impl Acceptor {
             server_name,
             client_subject: client_subject.map_err(|_| TlsError::unreadable_subject())?,
             demands_client_certificate,
-            version: match session.protocol_version() {
-                Some(ProtocolVersion::TLSv1_2) => Version::Tls12,
-                _ => Version::Tls13,
-            },
-            resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+            end: end_of(session),
             stream,
         })
-    }
-
-    /// Whether clients of this host are asked for a certificate, required or not.
-    pub(crate) fn demands_client_certificate(&self, host: &str) -> bool {
-        self.certificates.followed.demand(host).is_some()
     }
 
     /// Whether a request for a host may be served on a connection that was made for `server_name`: not where the host
@@ -135,6 +138,28 @@ impl fmt::Debug for Acceptor {
     }
 }
 
+/// Counts a handshake when it is over.
+struct Count<'a> {
+    metrics: &'a CoreMetrics,
+    end: Handshake,
+}
+
+impl Drop for Count<'_> {
+    fn drop(&mut self) {
+        self.metrics.tls_handshake(self.end);
+    }
+}
+
+fn end_of(session: &ServerConnection) -> Handshake {
+    let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+    match (session.protocol_version(), resumed) {
+        (Some(ProtocolVersion::TLSv1_2), false) => Handshake::Full12,
+        (Some(ProtocolVersion::TLSv1_2), true) => Handshake::Resumed12,
+        (_, false) => Handshake::Full13,
+        (_, true) => Handshake::Resumed13,
+    }
+}
+
 /// Reads until the client's hello is whole.
 async fn hello<IO: AsyncRead + AsyncWrite + Unpin>(stream: &mut IO) -> Result<Accepted, TlsError> {
     let mut acceptor = rustls::server::Acceptor::default();
@@ -147,7 +172,7 @@ async fn hello<IO: AsyncRead + AsyncWrite + Unpin>(stream: &mut IO) -> Result<Ac
             None => return Err(TlsError::Closed(std::io::ErrorKind::UnexpectedEof.into())),
             Some(&first) if !begun && first != HANDSHAKE_RECORD => {
                 if first.is_ascii_uppercase() {
-                    end(stream, PLAIN_HTTP).await;
+                    say(stream, PLAIN_HTTP).await;
                 }
                 return Err(TlsError::NotTls);
             }
@@ -163,7 +188,7 @@ async fn hello<IO: AsyncRead + AsyncWrite + Unpin>(stream: &mut IO) -> Result<Ac
                 let mut bytes = Vec::new();
                 // Writing to a Vec does not fail.
                 let _ = alert.write_all(&mut bytes);
-                end(stream, &bytes).await;
+                say(stream, &bytes).await;
                 return Err(error.into());
             }
         }
@@ -171,7 +196,7 @@ async fn hello<IO: AsyncRead + AsyncWrite + Unpin>(stream: &mut IO) -> Result<Ac
 }
 
 /// Says a last word; whether the client hears it does not matter.
-async fn end<IO: AsyncWrite + Unpin>(stream: &mut IO, word: &[u8]) {
+async fn say<IO: AsyncWrite + Unpin>(stream: &mut IO, word: &[u8]) {
     if stream.write_all(word).await.is_ok() {
         let _ = stream.shutdown().await;
     }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use webrouter_routing::certificate::CertificateMap;
 use webrouter_routing::host::Host;
 
 use super::demand::Check;
+use super::expiry;
 use super::names::Names;
 use super::pair::{CERTIFICATE, Files, KEY, Pair, Versions};
 use super::problem::{Offence, Problem};
@@ -81,7 +83,7 @@ impl Inventory {
             let versions = files.versions();
             let fresh = versions.iter().flatten().any(|version| version.is_fresh());
             let new = match known {
-                Some(known) if known.versions == versions && !fresh => known.clone(),
+                Some(known) if known.versions == versions && !fresh && !known.is_staple_over() => known.clone(),
                 _ => Stem::read(&files, versions, known, settings),
             };
             *changed |= known.is_none_or(|known| !known.is_same_as(&new));
@@ -102,6 +104,12 @@ impl Inventory {
         })
     }
 
+    /// The stems whose certificates end soon, and when.
+    pub(super) fn ending(&self, now: SystemTime) -> impl Iterator<Item = (String, SystemTime)> {
+        let pairs = self.stems.iter().filter_map(|(stem, state)| Some((stem, state.pair.as_ref()?.leaf.not_after)));
+        pairs.filter(move |(_, end)| expiry::is_soon(*end, now)).map(|(stem, end)| (stem.clone(), end))
+    }
+
     /// The pair of a stem.
     pub(super) fn stem(&self, stem: &str) -> Option<&Arc<Pair>> {
         self.stems.get(stem)?.pair.as_ref()
@@ -118,6 +126,11 @@ impl Stem {
             Err(problem) => (last_good, vec![problem]),
         };
         Self { pair, problems, versions }
+    }
+
+    fn is_staple_over(&self) -> bool {
+        let until = self.pair.as_ref().and_then(|pair| pair.staple_until);
+        until.is_some_and(|until| until <= SystemTime::now())
     }
 
     fn is_same_as(&self, other: &Self) -> bool {

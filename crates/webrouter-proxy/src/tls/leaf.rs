@@ -17,6 +17,8 @@ pub(super) struct Leaf {
     pub(super) not_after: SystemTime,
     /// Its public key, as a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7).
     pub(super) public_key: Vec<u8>,
+    /// Without leading zeros.
+    pub(super) serial: Vec<u8>,
 }
 
 impl Leaf {
@@ -39,6 +41,7 @@ impl Leaf {
             names,
             not_after: certificate.validity().not_after.to_system_time(),
             public_key: certificate.subject_public_key_info().to_der()?,
+            serial: without_zeros(certificate.serial_number().as_bytes()).to_vec(),
         })
     }
 }
@@ -56,6 +59,12 @@ pub(super) fn subject(der: &[u8]) -> Result<String, Error> {
         }
     }
     Ok(subject)
+}
+
+/// A positive number in its shortest form.
+pub(super) fn without_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
 }
 
 /// A name as hosts are written here, when it is one.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{Error as PemError, PemObject as _};
@@ -11,6 +12,7 @@ use zeroize::Zeroize as _;
 
 use super::file::{self, Signature};
 use super::leaf::Leaf;
+use super::ocsp;
 use super::problem::{Offence, Problem};
 use super::settings::Settings;
 
@@ -20,6 +22,8 @@ pub(super) struct Pair {
     pub(super) key: Arc<CertifiedKey>,
     /// For hosts that ask for no client certificate.
     pub(super) config: Arc<ServerConfig>,
+    /// When the OCSP response that goes with it has to be left out.
+    pub(super) staple_until: Option<SystemTime>,
 }
 
 /// Where the files of a stem are.
@@ -62,14 +66,21 @@ impl Files {
         if mode & 0o007 != 0 {
             problems.push(at(&self.key, Offence::Exposed(mode)));
         }
-        match file::read(&self.ocsp) {
-            Ok(content) => key.ocsp = Some(content.bytes.to_vec()),
+        let mut staple_until = None;
+        match self.read_ocsp(&leaf) {
+            Ok((response, until)) => (key.ocsp, staple_until) = (Some(response), until),
             Err(Offence::Missing) => {}
             Err(offence) => problems.push(at(&self.ocsp, offence)),
         }
         let key = Arc::new(key);
         let config = settings.ordinary.with(Arc::clone(&key));
-        Ok((Pair { leaf, key, config }, problems))
+        Ok((Pair { leaf, key, config, staple_until }, problems))
+    }
+
+    fn read_ocsp(&self, leaf: &Leaf) -> Result<(Vec<u8>, Option<SystemTime>), Offence> {
+        let response = file::read(&self.ocsp)?.bytes.to_vec();
+        let until = ocsp::check(&response, &leaf.serial, SystemTime::now())?;
+        Ok((response, until))
     }
 }
 

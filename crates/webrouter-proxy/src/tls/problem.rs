@@ -48,6 +48,18 @@ pub enum Offence {
     /// The public halves differ.
     #[error("its private key is not the key of the certificate")]
     Mismatch,
+    /// Not an answer of an OCSP responder (RFC 6960 §4.2).
+    #[error("it is not an OCSP response: {0}")]
+    BadOcsp(String),
+    /// An answer about something else.
+    #[error("its OCSP response is of another certificate")]
+    ForeignOcsp,
+    /// The issuer does not vouch for the certificate any more.
+    #[error("its OCSP response says that the certificate is revoked, or unknown")]
+    RevokedOcsp,
+    /// Clients take it for a forgery.
+    #[error("its OCSP response is out of date")]
+    OldOcsp,
     /// Everybody may read, or worse, the private key; the bits of the mode.
     #[error("it is open to everybody (mode {0:04o})")]
     Exposed(u32),
@@ -68,6 +80,11 @@ impl Offence {
             Self::EncryptedKey => "write it without a pass phrase: openssl pkey -in <stem>.key -out <stem>.key.new",
             Self::BadKey(_) => "use an RSA key of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, or Ed25519",
             Self::Mismatch => "put the two that belong together there, the server's certificate first in its file",
+            Self::BadOcsp(_) | Self::ForeignOcsp => {
+                "put the DER of a response for this certificate there, or remove it"
+            }
+            Self::RevokedOcsp => "have the certificate issued anew",
+            Self::OldOcsp => "fetch a new response, or remove it: the certificate is served without one",
             Self::Exposed(_) => "take the rights of others away: chmod o= <stem>.key",
         }
     }

@@ -36,6 +36,8 @@ pub struct CertificateReport {
     pub not_after: Option<SystemTime>,
     /// Whether an OCSP response goes with it.
     pub stapled: bool,
+    /// Whether it ends within 21 days, or has ended.
+    pub ends_soon: bool,
     /// What is wrong with its files as they are.
     pub problems: Vec<Problem>,
 }

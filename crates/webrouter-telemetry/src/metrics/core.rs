@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::handshake::Handshake;
 use super::number::{Counter, Gauge};
 use super::upstream::UpstreamMetrics;
 use crate::Cause;
@@ -105,6 +106,7 @@ pub struct CoreMetrics {
     pub upstream_idle: Gauge,
     refused: [Counter; Limit::ALL.len()],
     floods: [Counter; Flood::ALL.len()],
+    handshakes: [Counter; Handshake::ALL.len()],
     made: PerCause,
     failed: PerCause,
     protocol_errors: PerCause,
@@ -150,6 +152,13 @@ impl CoreMetrics {
         }
     }
 
+    /// Counts a TLS handshake that ended.
+    pub fn tls_handshake(&self, end: Handshake) {
+        if let Some(counter) = self.handshakes.get(end as usize) {
+            counter.increment();
+        }
+    }
+
     /// Counts a response that webrouter made itself.
     pub fn made_response(&self, cause: Cause) {
         self.made.increment(cause);
@@ -183,6 +192,10 @@ impl CoreMetrics {
 
     pub(super) fn floods_of(&self, flood: Flood) -> u64 {
         self.floods.get(flood as usize).map_or(0, Counter::value)
+    }
+
+    pub(super) fn handshakes_ended(&self, end: Handshake) -> u64 {
+        self.handshakes.get(end as usize).map_or(0, Counter::value)
     }
 
     pub(super) fn made_by(&self, cause: Cause) -> u64 {

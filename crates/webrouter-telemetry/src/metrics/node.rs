@@ -71,6 +71,7 @@ struct State {
     fleet: FleetHealth,
     rejections: BTreeMap<&'static str, u64>,
     sources: BTreeMap<String, SourceHealth>,
+    certificates: Vec<(String, u64)>,
     hold: bool,
     losses: Option<Arc<Losses>>,
 }
@@ -114,6 +115,11 @@ impl NodeMetrics {
         });
     }
 
+    /// When each certificate in force ends, by its stem, in seconds since 1970.
+    pub fn set_certificates(&self, ends: Vec<(String, u64)>) {
+        self.with(|state| state.certificates = ends);
+    }
+
     /// The guard holds an update back, or no longer.
     pub fn set_hold(&self, hold: bool) {
         self.with(|state| state.hold = hold);
@@ -147,6 +153,10 @@ impl NodeMetrics {
 
     pub(super) fn sources(&self) -> Vec<(String, SourceHealth)> {
         self.with(|state| state.sources.iter().map(|(name, health)| (name.clone(), *health)).collect())
+    }
+
+    pub(super) fn certificates(&self) -> Vec<(String, u64)> {
+        self.with(|state| state.certificates.clone())
     }
 
     pub(super) fn hold(&self) -> bool {

@@ -35,6 +35,8 @@ fn cores_are_summed() {
         core.failed_exchange(Cause::ClientClosed);
         core.protocol_error(Cause::BadChunk);
         core.refused(Limit::Connections);
+        core.tls_handshake(Handshake::Resumed13);
+        core.tls_handshake(Handshake::NotTls);
         core.http2_flood(Flood::Resets);
         let upstream = core.upstream(7, "demo__upstream__web");
         upstream.record(200, Duration::from_millis(2), 10, 100);
@@ -48,6 +50,8 @@ fn cores_are_summed() {
     check("webrouter_connections_open", "2");
     check("webrouter_connections_refused_total{limit=\"connections\"}", "3");
     check("webrouter_http2_floods_total{kind=\"resets\"}", "3");
+    check("webrouter_tls_handshakes_total{result=\"resumed\",version=\"1.3\"}", "3");
+    check("webrouter_tls_handshakes_total{result=\"not_tls\",version=\"none\"}", "3");
     check("webrouter_responses_made_total{cause=\"connect_refused\"}", "3");
     check("webrouter_exchanges_failed_total{cause=\"client_closed\"}", "3");
     check("webrouter_protocol_errors_total{cause=\"bad_chunk\"}", "3");
@@ -78,12 +82,14 @@ fn the_node_tells_its_state() {
     node.set_rejections([("owned", 2), ("bad_name", 1)]);
     node.set_rejections([("owned", 1)]);
     node.set_hold(true);
+    node.set_certificates(vec![("web".to_owned(), 1_800_000_000)]);
     node.set_source("file", SourceHealth { connected: false, last_news: None });
     let last_news = SystemTime::now().checked_sub(Duration::from_secs(60));
     node.set_source("lainlet", SourceHealth { connected: true, last_news });
     let page = metrics.render();
     let check = |name: &str, expected: &str| assert_eq!(row(&page, name), Some(expected), "{name} in\n{page}");
     check("webrouter_generation", "4");
+    check("webrouter_certificate_expiry_timestamp_seconds{certificate=\"web\"}", "1800000000");
     check("webrouter_endpoints{state=\"up\"}", "4");
     check("webrouter_endpoints{state=\"down\"}", "1");
     check("webrouter_fail_open{upstream=\"sick__upstream__web\"}", "1");

@@ -38,8 +38,10 @@ pub(super) fn resolve(
 
 fn sections(reader: &mut Reader<'_>, mut raw: RawConfig) -> Config {
     let policies = policies::resolve(reader, &mut raw);
+    let listen = listen(reader, raw.listen);
+    let tls = tls::resolve(reader, raw.tls, &listen);
     Config {
-        listen: listen(reader, raw.listen),
+        listen,
         cluster: Cluster {
             domain: reader.value(raw.cluster.domain, None, |value| host(value).map(Some)),
             extra_domains: reader.list(raw.cluster.extra_domains, Vec::new(), "[\"example.com\"]", host),
@@ -58,7 +60,7 @@ fn sections(reader: &mut Reader<'_>, mut raw: RawConfig) -> Config {
         lainlet: raw.source.lainlet.map(|raw| lainlet(reader, raw)),
         file: raw.source.file.map(|raw| reader.path(raw.path).unwrap_or_else(|| PathBuf::from("apps.toml"))),
         threads: engine(reader, raw.engine),
-        tls: tls::resolve(reader, raw.tls),
+        tls,
         access_log: access_log(reader, raw.access_log),
         timeouts: Timeouts {
             request_header: reader.duration(raw.timeouts.request_header, MINUTE, MILLISECOND),

@@ -15,13 +15,15 @@ fn parse(text: &str, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
 
 const EXAMPLE: &str = include_str!("../../../../config/webrouter.example.toml");
 
-/// The example with its commented-out keys (`#key = …`, `#[section]`; prose has a space) switched on.
+/// The example with its commented-out keys (`#key = …`, `#[section]`; prose has a space) switched on, and with the TLS
+/// listener that one of them needs.
 fn example_with_everything() -> String {
     let on = |line: &str| match line.strip_prefix('#') {
         Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => rest.to_owned(),
         _ => line.to_owned(),
     };
-    EXAMPLE.lines().map(|line| on(line) + "\n").collect()
+    let text: String = EXAMPLE.lines().map(|line| on(line) + "\n").collect();
+    text.replace("\nhttps = []\n", "\nhttps = [\"0.0.0.0:443\"]\n")
 }
 
 #[test]
@@ -149,6 +151,7 @@ fn a_mistake_in_the_file_has_a_place_and_a_fix() {
     check("[tls]\nprofile = \"modren\"", "2:11", "`modren` is not a known value", "did you mean `modern`?");
     check("[tls]\ndefault = \"a/b\"", "2:11", "`a/b` is not the name of a certificate", "means web.crt");
     check("[tls]\ncertificates = \"\"", "2:16", "is not a path", "write a path as text");
+    check("[tls.client_certificates.a]\nca = \"x\"", "1:26", "nobody listens with TLS", "add https = ");
     check("[tls.client_certificates.\"a_*\"]\nca = \"x\"", "1:26", "`a_*` has a character", "demo.example.com");
     check("[tls.client_certificates.a]\nmode = \"required\"", "1:26", "nobody is named who signs", "add ca = ");
     check(

@@ -7,10 +7,18 @@ use toml::{Spanned, Value};
 use webrouter_proxy::tls::{ClientCertificates, Demand, Profile, TlsConfig};
 use webrouter_routing::host::Host;
 
+use super::Listen;
 use super::leaf::{Offence, Reader, shown};
 use super::raw::{RawClientCertificates, RawTls};
 
-pub(super) fn resolve(reader: &mut Reader<'_>, raw: RawTls) -> TlsConfig {
+pub(super) fn resolve(reader: &mut Reader<'_>, raw: RawTls, listen: &Listen) -> TlsConfig {
+    if let (Some((name, _)), true, true) =
+        (raw.client_certificates.first_key_value(), listen.https.is_empty(), listen.external_https.is_empty())
+    {
+        let problem = "no client can show its certificate: nobody listens with TLS".to_owned();
+        let fix = "add https = [\"0.0.0.0:443\"] to [listen], or remove this section".to_owned();
+        reader.add(name.span(), (problem, fix));
+    }
     TlsConfig {
         certificates: reader.path(raw.certificates).unwrap_or_else(|| PathBuf::from("/etc/nginx/ssl")),
         default: reader.value(raw.default, None, |value| stem(value).map(Some)),
