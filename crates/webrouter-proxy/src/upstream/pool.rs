@@ -251,13 +251,16 @@ impl Idle {
 /// A host that falls silent is noticed in this time (RFC 5482): what is sent to it is not acknowledged.
 pub(super) fn guard(stream: &TcpStream, patience: Option<Duration>) {
     // Where it cannot be set, the other time-outs are left.
-    let _ = SockRef::from(stream).set_tcp_user_timeout(patience.map(|patience| patience.max(SHORTEST_GUARD)));
+    let _ = SockRef::from(stream)
+        .set_tcp_user_timeout(patience.map(|patience| patience.saturating_sub(FIRST_RESEND).max(SHORTEST_GUARD)));
 }
 
 fn or_any(limit: Option<NonZeroU32>) -> u32 {
     limit.map_or(u32::MAX, NonZeroU32::get)
 }
 
+/// The kernel's patience begins when it sends for the second time, about so long after the first.
+const FIRST_RESEND: Duration = Duration::from_millis(500);
 /// Time for a packet to be sent again.
 const SHORTEST_GUARD: Duration = Duration::from_secs(1);
 const MAX_IDLE_PER_ENDPOINT: usize = 256;
