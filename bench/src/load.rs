@@ -1,7 +1,13 @@
-//! The loader for what wrk does badly: a new connection for every request, and bodies of many megabytes.
+//! The loader for what wrk does badly: a new connection for every request, and bodies of many megabytes. Below it, the
+//! loads that neither can do.
 //!
 //! Closed loop, one thread. After the window no request is started; those under way are waited for, so that the
 //! proxy's CPU belongs to exactly the requests that are counted.
+
+pub(crate) mod clients;
+mod echo;
+pub(crate) mod h2load;
+mod handshakes;
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -10,6 +16,9 @@ use std::time::{Duration, Instant};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 
 use crate::readiness::{Readiness, Ready, Slots};
+
+pub(crate) use echo::Echo;
+pub(crate) use handshakes::Handshakes;
 
 /// Whether a connection serves one request or many.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,6 +128,12 @@ pub(crate) fn connect(target: SocketAddr, source: Option<Ipv4Addr>) -> io::Resul
     Ok(stream)
 }
 
+/// A source address for each client: the ports of one would be used up in seconds.
+fn source_of(number: usize) -> Ipv4Addr {
+    let [.., third, fourth] = u32::try_from(number).unwrap_or(0).to_be_bytes();
+    Ipv4Addr::new(127, 9, third, fourth.saturating_add(1))
+}
+
 fn request(plan: &Plan, host: &str) -> Vec<u8> {
     let connection = match plan.reuse {
         Reuse::NewConnection => "Connection: close\r\n",
@@ -148,12 +163,8 @@ struct Client {
 
 impl Client {
     fn open(plan: &Plan, number: usize, readiness: &Readiness, clients: &mut Slots<Client>) -> io::Result<()> {
-        // A source address for each client: the ports of one would be used up in seconds.
         let source = match plan.reuse {
-            Reuse::NewConnection => {
-                let [.., third, fourth] = u32::try_from(number).unwrap_or(0).to_be_bytes();
-                Some(Ipv4Addr::new(127, 9, third, fourth.saturating_add(1)))
-            }
+            Reuse::NewConnection => Some(source_of(number)),
             Reuse::KeepAlive => None,
         };
         let stream = connect(plan.target, source)?;

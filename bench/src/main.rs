@@ -3,6 +3,7 @@
 //! This program makes every configuration, starts origin, proxies and load, measures, and leaves nothing behind.
 //! The method is in this folder's README.
 
+mod certificate;
 mod load;
 mod namespace;
 mod origin;
@@ -14,6 +15,7 @@ mod report;
 mod scenario;
 mod site;
 mod update;
+mod websocket;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -23,8 +25,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 
+use certificate::Certificate;
 use process::{Groups, LOAD_CORE, Placement, Program};
-use proxies::{Binaries, Kind, Proxy};
+use proxies::{Binaries, Entry, Kind, Proxy, Setting};
 use report::{Report, Rounds};
 use scenario::{Meter, Scenario};
 use site::Site;
@@ -46,7 +49,17 @@ enum Command {
     Medium(Options),
     /// 10 MiB answers, keep-alive.
     Large(Options),
-    /// All four.
+    /// 128-byte WebSocket messages there and back.
+    Websocket(Options),
+    /// 128-byte answers, keep-alive, over TLS.
+    Tls(Options),
+    /// 128-byte answers, a new TLS connection with a full handshake for each.
+    Handshake(Options),
+    /// 128-byte answers, HTTP/2 over TLS.
+    Http2(Options),
+    /// The three over TLS.
+    Encrypted(Options),
+    /// All of these.
     All(Options),
     /// From an edit of the apps to the first request that sees it.
     Update(update::Options),
@@ -113,6 +126,11 @@ fn main() -> Result<()> {
         Command::Connect(options) => compare(&[Scenario::Connect], &options),
         Command::Medium(options) => compare(&[Scenario::Medium], &options),
         Command::Large(options) => compare(&[Scenario::Large], &options),
+        Command::Websocket(options) => compare(&[Scenario::WebSocket], &options),
+        Command::Tls(options) => compare(&[Scenario::Tls], &options),
+        Command::Handshake(options) => compare(&[Scenario::Handshake], &options),
+        Command::Http2(options) => compare(&[Scenario::Http2], &options),
+        Command::Encrypted(options) => compare(&Scenario::ENCRYPTED, &options),
         Command::All(options) => compare(&Scenario::ALL, &options),
         Command::Update(options) => {
             namespace::enter()?;
@@ -130,10 +148,10 @@ fn main() -> Result<()> {
     }
 }
 
-/// Starts everything once, then measures scenario by scenario, round by round, proxy by proxy.
+/// Starts the proxies once for each kind of entry, then measures scenario by scenario, round by round, proxy by proxy.
 fn compare(scenarios: &[Scenario], options: &Options) -> Result<()> {
     namespace::enter()?;
-    if scenarios.contains(&Scenario::Connect) {
+    if scenarios.iter().any(|scenario| scenario.connects_anew()) {
         namespace::must_not_track_connections()?;
     }
     let groups = interruptible()?;
@@ -154,20 +172,22 @@ fn compare(scenarios: &[Scenario], options: &Options) -> Result<()> {
         origin_port: 0,
     };
     let _origin = start_origin(&mut site, directory.path(), &groups)?;
-    let mut proxies = Vec::new();
-    for kind in &options.proxies {
-        eprintln!("starting {}", kind.name());
-        proxies.push(Proxy::start(*kind, &binaries, &site, directory.path(), &groups)?);
-    }
-    let meter = Meter { site: &site, directory: directory.path(), groups: &groups };
+    let certificate = Certificate::make(directory.path().join("certificates"))?;
+    let setting = Setting { binaries, site, certificate, directory: directory.path(), groups: &groups };
     let mut reports = Vec::new();
-    for scenario in scenarios {
-        let rounds = measure(&meter, &proxies, *scenario, options)?;
-        let report = Report::of(*scenario, &rounds);
-        if !options.json {
-            println!("{}", report.table());
+    for alike in scenarios.chunk_by(|one, next| one.entry() == next.entry()) {
+        let Some(entry) = alike.first().map(|scenario| scenario.entry()) else {
+            continue;
+        };
+        let proxies = start_proxies(entry, &setting, options)?;
+        for scenario in alike {
+            let rounds = measure(&Meter(&setting), &proxies, *scenario, options)?;
+            let report = Report::of(*scenario, &rounds);
+            if !options.json {
+                println!("{}", report.table());
+            }
+            reports.push(report);
         }
-        reports.push(report);
     }
     if options.json {
         println!("{}", serde_json::to_string_pretty(&reports)?);
@@ -175,10 +195,23 @@ fn compare(scenarios: &[Scenario], options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Starts those proxies that can listen for this.
+fn start_proxies(entry: Entry, setting: &Setting<'_>, options: &Options) -> Result<Vec<Proxy>> {
+    let mut proxies = Vec::new();
+    for kind in options.proxies.iter().filter(|kind| kind.can(entry)) {
+        eprintln!("starting {}", kind.name());
+        proxies.push(Proxy::start(*kind, entry, setting)?);
+    }
+    if proxies.is_empty() {
+        bail!("none of these proxies can listen for this");
+    }
+    Ok(proxies)
+}
+
 fn measure(meter: &Meter<'_>, proxies: &[Proxy], scenario: Scenario, options: &Options) -> Result<Rounds> {
     let mut lengths = Vec::new();
     for proxy in proxies {
-        let length = proxy.check(meter.site, scenario.path(), scenario.body())?;
+        let length = proxy.check(meter.0, scenario.path(), scenario.body())?;
         // Fills connection pools and caches; not counted.
         meter.measure(proxy, scenario, Duration::from_secs(2), length)?;
         lengths.push(length);

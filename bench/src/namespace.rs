@@ -38,7 +38,7 @@ pub(crate) fn enter() -> Result<()> {
 pub(crate) fn must_not_track_connections() -> Result<()> {
     if std::env::var_os(MARK).is_none() && fs::exists(TRACKING)? {
         bail!(
-            "`connect` would fill this machine's connection-tracking table and cut everybody off: run it where this program can make a network namespace"
+            "`connect` and `handshake` would fill this machine's connection-tracking table and cut everybody off: run them where this program can make a network namespace"
         );
     }
     Ok(())

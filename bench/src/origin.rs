@@ -1,4 +1,4 @@
-//! The origin behind every proxy: HTTP/1.1 keep-alive, three bodies, as little work as can be.
+//! The origin behind every proxy: HTTP/1.1 keep-alive, three bodies, WebSocket messages said again, as little work as can be.
 //!
 //! It reads GET requests only, never a body, and answers from memory. It must never be what is measured.
 
@@ -11,6 +11,7 @@ use memchr::memmem::Finder;
 use rustix::net::{SocketFlags, accept_with};
 
 use crate::readiness::{Readiness, Ready, Slots};
+use crate::websocket::{self, Message};
 
 /// Bytes of the answer to every path but the two below.
 pub(crate) const SMALL: usize = 128;
@@ -72,8 +73,10 @@ struct Answers {
     small: Rc<[u8]>,
     medium: Rc<[u8]>,
     large: Rc<[u8]>,
+    accepts: Rc<[u8]>,
     end_of_head: Finder<'static>,
     close: Finder<'static>,
+    upgrade: Finder<'static>,
 }
 
 impl Answers {
@@ -92,6 +95,8 @@ impl Answers {
             large: answer(LARGE),
             end_of_head: Finder::new(b"\r\n\r\n"),
             close: Finder::new(b"onnection: close"),
+            accepts: Rc::from(websocket::ACCEPTS.as_bytes()),
+            upgrade: Finder::new(websocket::KEY),
         }
     }
 
@@ -112,11 +117,18 @@ struct Connection {
     received: Vec<u8>,
     sending: Option<(Rc<[u8]>, usize)>,
     last: bool,
+    speaks: Speaks,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speaks {
+    Http,
+    WebSocket,
 }
 
 impl Connection {
     fn new(stream: TcpStream) -> Self {
-        Self { stream, received: Vec::with_capacity(1024), sending: None, last: false }
+        Self { stream, received: Vec::with_capacity(1024), sending: None, last: false, speaks: Speaks::Http }
     }
 
     /// Goes on until the socket would block; `None` when the connection is at its end.
@@ -134,11 +146,8 @@ impl Connection {
                     return None;
                 }
             }
-            if let Some(end) = answers.end_of_head.find(&self.received) {
-                let head = self.received.get(..end)?;
-                self.last = answers.close.find(head).is_some();
-                self.sending = Some((answers.to(head)?, 0));
-                self.received.drain(..end + 4);
+            if let Some(answer) = self.answer(answers)? {
+                self.sending = Some((answer, 0));
                 continue;
             }
             match self.stream.read(input) {
@@ -146,8 +155,10 @@ impl Connection {
                 Ok(count) => {
                     self.received.extend_from_slice(input.get(..count)?);
                     let drained = count < input.len() && !hung_up;
-                    if drained && answers.end_of_head.find(&self.received).is_none() {
-                        return Some(());
+                    match self.answer(answers)? {
+                        Some(answer) => self.sending = Some((answer, 0)),
+                        None if drained => return Some(()),
+                        None => {}
                     }
                 }
                 Err(error) => return would_block(&error),
@@ -156,6 +167,33 @@ impl Connection {
                 return None;
             }
         }
+    }
+
+    /// The answer to the first of what was received, if that is complete; `None` when the connection is at its end.
+    fn answer(&mut self, answers: &Answers) -> Option<Option<Rc<[u8]>>> {
+        if self.speaks == Speaks::WebSocket {
+            return match websocket::parse(&self.received) {
+                Message::Partial => Some(None),
+                Message::Whole(payload) => {
+                    self.received.drain(..websocket::MASKED_LENGTH);
+                    Some(Some(Rc::from(websocket::unmasked(&payload))))
+                }
+                Message::Other => None,
+            };
+        }
+        let Some(end) = answers.end_of_head.find(&self.received) else {
+            return Some(None);
+        };
+        let head = self.received.get(..end)?;
+        let answer = if answers.upgrade.find(head).is_some() {
+            self.speaks = Speaks::WebSocket;
+            Rc::clone(&answers.accepts)
+        } else {
+            self.last = answers.close.find(head).is_some();
+            answers.to(head)?
+        };
+        self.received.drain(..end + 4);
+        Some(Some(answer))
     }
 }
 

@@ -14,11 +14,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
+use crate::certificate::Certificate;
 use crate::load::{Answer, answer_length};
 use crate::process::{Groups, PROXY_CORE, Placement, Program};
 use crate::site::Site;
 
-pub(crate) use webrouter::{Source, Webrouter};
+pub(crate) use webrouter::{Listen, Source, Webrouter};
 
 /// A kind of proxy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -49,10 +50,26 @@ impl Kind {
         matches!(self, Self::Nginx | Self::Haproxy)
     }
 
+    /// Whether it can listen for this: neither the relay nor the origin behind it speaks TLS.
+    pub(crate) fn can(self, entry: Entry) -> bool {
+        self != Self::Relay || entry != Entry::Encrypted
+    }
+
     /// Whether it understands HTTP, so that an unknown host must not be served.
     fn routes(self) -> bool {
         self != Self::Relay
     }
+}
+
+/// What a proxy listens for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Entry {
+    /// HTTP/1.1.
+    Plain,
+    /// HTTP/1.1 that may become WebSocket.
+    Upgrades,
+    /// TLS, with HTTP/2 or HTTP/1.1 by ALPN.
+    Encrypted,
 }
 
 /// Where the programs are.
@@ -65,10 +82,26 @@ pub(crate) struct Binaries {
     pub(crate) webrouter: PathBuf,
 }
 
+/// What all proxies of a run have in common.
+pub(crate) struct Setting<'a> {
+    /// The programs.
+    pub(crate) binaries: Binaries,
+    /// The names they serve.
+    pub(crate) site: Site,
+    /// What they show where they speak TLS.
+    pub(crate) certificate: Certificate,
+    /// Where configurations, scripts and outputs go.
+    pub(crate) directory: &'a Path,
+    /// Children to end on Ctrl-C.
+    pub(crate) groups: &'a Groups,
+}
+
 /// A proxy that runs and listens.
 pub(crate) struct Proxy {
     /// Its kind.
     pub(crate) kind: Kind,
+    /// What it listens for.
+    pub(crate) entry: Entry,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// Its processes.
@@ -76,21 +109,16 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Writes its configuration below `directory`, starts it on the proxies' core, and waits until it serves the site.
-    pub(crate) fn start(
-        kind: Kind,
-        binaries: &Binaries,
-        site: &Site,
-        directory: &Path,
-        groups: &Groups,
-    ) -> Result<Self> {
-        let home = directory.join(kind.name());
+    /// Writes its configuration, starts it on the proxies' core, and waits until it serves the site.
+    pub(crate) fn start(kind: Kind, entry: Entry, setting: &Setting<'_>) -> Result<Self> {
+        let Setting { binaries, site, .. } = setting;
+        let home = setting.directory.join(kind.name());
         fs::create_dir_all(home.join("logs"))?;
         let address = free_address()?;
         let command = match kind {
-            Kind::Nginx => nginx::command(&binaries.nginx, site, address, &home)?,
-            Kind::Haproxy => haproxy::command(&binaries.haproxy, site, address, &home)?,
-            Kind::Webrouter => Webrouter::of_site(site, address, &home)?.command(&binaries.webrouter),
+            Kind::Nginx => nginx::command(setting, entry, address, &home)?,
+            Kind::Haproxy => haproxy::command(setting, entry, address, &home)?,
+            Kind::Webrouter => Webrouter::of_site(setting, entry, address, &home)?.command(&binaries.webrouter),
             Kind::Relay => {
                 let mut relay = Command::new(std::env::current_exe()?);
                 relay
@@ -99,24 +127,27 @@ impl Proxy {
                 relay
             }
         };
-        let mut program =
-            Program::start(kind.name(), Placement::Core(PROXY_CORE), &command, &home.join("output"), groups)?;
+        let program =
+            Program::start(kind.name(), Placement::Core(PROXY_CORE), &command, &home.join("output"), setting.groups)?;
+        let mut proxy = Self { kind, entry, address, program };
         let host = Site::host(0);
-        program.wait_until(Duration::from_secs(60), Duration::from_millis(20), || {
-            ask(address, &host, "/").is_ok_and(|answer| matches!(answer.kind, Answer::Good { .. }))
+        proxy.program.wait_until(Duration::from_secs(60), Duration::from_millis(20), || {
+            ask_at(entry, address, &setting.certificate, &host, "/")
+                .is_ok_and(|answer| matches!(answer.kind, Answer::Good { .. }))
         })?;
-        Ok(Self { kind, address, program })
+        Ok(proxy)
     }
 
     /// Checks status and length for names over the whole range, and that an unknown host is not served.
     /// Returns the bytes of one answer, head included.
-    pub(crate) fn check(&self, site: &Site, path: &str, body: usize) -> Result<usize> {
+    pub(crate) fn check(&self, setting: &Setting<'_>, path: &str, body: usize) -> Result<usize> {
+        let site = &setting.site;
+        let ask = |host: &str| ask_at(self.entry, self.address, &setting.certificate, host, path);
         let mut bytes = 0;
         let step = (site.active / 20).max(1);
         for number in (0..site.active).step_by(step) {
             let host = Site::host(number);
-            let answer = ask(self.address, &host, path)
-                .with_context(|| format!("{}: no answer for {host}{path}", self.kind.name()))?;
+            let answer = ask(&host).with_context(|| format!("{}: no answer for {host}{path}", self.kind.name()))?;
             match answer.kind {
                 Answer::Good { head, body: length } if length == body && answer.bytes == head + body => {
                     bytes = answer.bytes;
@@ -124,7 +155,7 @@ impl Proxy {
                 other => bail!("{}: wrong answer for {host}{path}: {other:?}", self.kind.name()),
             }
         }
-        let stranger = ask(self.address, "nobody.elsewhere.test", path);
+        let stranger = ask("nobody.elsewhere.test");
         if self.kind.routes() && stranger.is_ok_and(|answer| answer.kind != Answer::Bad) {
             bail!("{}: an unknown host was served", self.kind.name());
         }
@@ -142,8 +173,24 @@ pub(crate) struct Reply {
 
 /// Sends one request on a keep-alive connection of its own and reads the whole answer.
 pub(crate) fn ask(address: SocketAddr, host: &str, path: &str) -> Result<Reply> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    exchange(connect(address)?, host, path)
+}
+
+/// As [`ask`], over TLS where the entry is encrypted: behind the name of the first app, whatever host is asked for.
+fn ask_at(entry: Entry, address: SocketAddr, certificate: &Certificate, host: &str, path: &str) -> Result<Reply> {
+    match entry {
+        Entry::Plain | Entry::Upgrades => ask(address, host, path),
+        Entry::Encrypted => exchange(certificate.encrypt(connect(address)?, &Site::host(0))?, host, path),
+    }
+}
+
+fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    Ok(stream)
+}
+
+fn exchange(mut stream: impl Read + Write, host: &str, path: &str) -> Result<Reply> {
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())?;
     let (mut received, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
     loop {

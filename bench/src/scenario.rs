@@ -2,17 +2,16 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::load::{self, Plan, Reuse};
+use crate::load::{self, Echo, Handshakes, Plan, Reuse, clients, h2load};
 use crate::origin;
-use crate::process::{Groups, LOAD_CORE, Placement, Program};
-use crate::proxies::Proxy;
+use crate::process::{LOAD_CORE, Placement, Program};
+use crate::proxies::{Entry, Proxy, Setting};
 use crate::site::Site;
 
 /// A kind of traffic.
@@ -26,11 +25,30 @@ pub(crate) enum Scenario {
     Medium,
     /// 10 MiB answers on 8 keep-alive connections.
     Large,
+    /// 128-byte messages there and back on 64 WebSocket connections.
+    WebSocket,
+    /// 128-byte answers on 64 keep-alive connections over TLS.
+    Tls,
+    /// 128-byte answers, a new TLS connection with a full handshake for each, 64 at a time.
+    Handshake,
+    /// 128-byte answers over TLS and HTTP/2, 64 connections with 8 streams each.
+    Http2,
 }
 
 impl Scenario {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 4] = [Self::Small, Self::Connect, Self::Medium, Self::Large];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Small,
+        Self::Connect,
+        Self::Medium,
+        Self::Large,
+        Self::WebSocket,
+        Self::Tls,
+        Self::Handshake,
+        Self::Http2,
+    ];
+    /// Those over TLS.
+    pub(crate) const ENCRYPTED: [Self; 3] = [Self::Tls, Self::Handshake, Self::Http2];
 
     /// The name on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -39,6 +57,10 @@ impl Scenario {
             Self::Connect => "connect",
             Self::Medium => "medium",
             Self::Large => "large",
+            Self::WebSocket => "websocket",
+            Self::Tls => "tls",
+            Self::Handshake => "handshake",
+            Self::Http2 => "http2",
         }
     }
 
@@ -49,25 +71,43 @@ impl Scenario {
             Self::Connect => "128-byte answers, a new connection for each, 64 at a time",
             Self::Medium => "64 KiB answers, 64 keep-alive connections",
             Self::Large => "10 MiB answers, 8 keep-alive connections",
+            Self::WebSocket => "128-byte messages there and back, 64 WebSocket connections",
+            Self::Tls => "128-byte answers over TLS, 64 keep-alive connections",
+            Self::Handshake => "128-byte answers, a new TLS connection with a full handshake for each, 64 at a time",
+            Self::Http2 => "128-byte answers over HTTP/2 and TLS, 64 connections with 8 streams each",
         }
     }
 
     /// The path that is asked for.
     pub(crate) fn path(self) -> &'static str {
         match self {
-            Self::Small | Self::Connect => "/",
             Self::Medium => "/64k",
             Self::Large => "/10m",
+            _ => "/",
         }
     }
 
     /// Bytes of the answer's body.
     pub(crate) fn body(self) -> usize {
         match self {
-            Self::Small | Self::Connect => origin::SMALL,
             Self::Medium => origin::MEDIUM,
             Self::Large => origin::LARGE,
+            _ => origin::SMALL,
         }
+    }
+
+    /// What the proxies listen for.
+    pub(crate) fn entry(self) -> Entry {
+        match self {
+            Self::Small | Self::Connect | Self::Medium | Self::Large => Entry::Plain,
+            Self::WebSocket => Entry::Upgrades,
+            Self::Tls | Self::Handshake | Self::Http2 => Entry::Encrypted,
+        }
+    }
+
+    /// Whether it opens connections by the thousands.
+    pub(crate) fn connects_anew(self) -> bool {
+        matches!(self, Self::Connect | Self::Handshake)
     }
 
     fn clients(self) -> usize {
@@ -106,14 +146,7 @@ impl Sample {
 }
 
 /// Runs traffic through one proxy and measures the proxy.
-pub(crate) struct Meter<'a> {
-    /// The names to ask for.
-    pub(crate) site: &'a Site,
-    /// Where scripts and outputs go.
-    pub(crate) directory: &'a Path,
-    /// Children to end on Ctrl-C.
-    pub(crate) groups: &'a Groups,
-}
+pub(crate) struct Meter<'a>(pub(crate) &'a Setting<'a>);
 
 impl Meter<'_> {
     /// One window of `scenario`; fails when a single answer was wrong.
@@ -126,8 +159,13 @@ impl Meter<'_> {
     ) -> Result<Sample> {
         let before = proxy.program.cpu()?;
         let (requests, elapsed) = match scenario {
-            Scenario::Small | Scenario::Medium => self.wrk(proxy.address, scenario, window, answer_bytes),
+            Scenario::Small | Scenario::Medium | Scenario::Tls => {
+                self.wrk(proxy.address, scenario, window, answer_bytes)
+            }
             Scenario::Connect | Scenario::Large => self.own(proxy.address, scenario, window),
+            Scenario::WebSocket => self.echo(proxy.address, scenario, window),
+            Scenario::Handshake => self.handshakes(proxy.address, scenario, window),
+            Scenario::Http2 => self.h2load(proxy.address, scenario, window),
         }
         .with_context(|| format!("{}, {}", proxy.kind.name(), scenario.name()))?;
         // What a proxy puts off (log buffers, closing) belongs to the window that caused it.
@@ -140,10 +178,36 @@ impl Meter<'_> {
         Ok(Sample { requests, elapsed, cpu, rss_kib: memory.rss_kib, pss_kib: memory.pss_kib })
     }
 
+    fn echo(&self, target: SocketAddr, scenario: Scenario, window: Duration) -> Result<(u64, Duration)> {
+        let echo = Echo { target, hosts: self.0.site.active_hosts() };
+        clients::run(echo, scenario.clients(), window)
+    }
+
+    fn handshakes(&self, target: SocketAddr, scenario: Scenario, window: Duration) -> Result<(u64, Duration)> {
+        let handshakes = Handshakes {
+            target,
+            hosts: self.0.site.active_hosts(),
+            tls: self.0.certificate.client(),
+            body: scenario.body(),
+        };
+        clients::run(handshakes, scenario.clients(), window)
+    }
+
+    /// A number of requests instead of a time. The same names in every window, from all over those that are active:
+    /// the connections behind stay in use.
+    fn h2load(&self, target: SocketAddr, scenario: Scenario, window: Duration) -> Result<(u64, Duration)> {
+        let apart = (self.0.site.active / scenario.clients()).max(1);
+        let hosts: Vec<String> =
+            (0..scenario.clients()).map(|client| Site::host(client * apart % self.0.site.active)).collect();
+        let requests = window.as_secs().max(1) * H2LOAD_REQUESTS_PER_SECOND;
+        let elapsed = h2load::run(self.0, target, &hosts, requests, scenario.body())?;
+        Ok((requests * hosts.len() as u64, elapsed))
+    }
+
     fn own(&self, target: SocketAddr, scenario: Scenario, window: Duration) -> Result<(u64, Duration)> {
         let outcome = load::run(&Plan {
             target,
-            hosts: self.site.active_hosts(),
+            hosts: self.0.site.active_hosts(),
             path: scenario.path(),
             body: scenario.body(),
             reuse: match scenario {
@@ -166,8 +230,14 @@ impl Meter<'_> {
         window: Duration,
         answer_bytes: usize,
     ) -> Result<(u64, Duration)> {
-        let script = self.directory.join(format!("{}.lua", scenario.name()));
-        fs::write(&script, lua(scenario.path(), self.site.active))?;
+        let Setting { site, directory, groups, .. } = self.0;
+        let script = directory.join(format!("{}.lua", scenario.name()));
+        fs::write(&script, lua(target, scenario.path(), site.active))?;
+        // The first app's name is the one that is sent in handshakes; the script connects to the proxy.
+        let url = match scenario.entry() {
+            Entry::Plain | Entry::Upgrades => format!("http://{}/", Site::host(0)),
+            Entry::Encrypted => format!("https://{}/", Site::host(0)),
+        };
         let mut command = Command::new("wrk");
         command
             .args(["-t1", "--timeout", "10s"])
@@ -175,10 +245,9 @@ impl Meter<'_> {
             .arg(format!("-d{}s", window.as_secs().max(1)))
             .arg("-s")
             .arg(&script)
-            .arg(format!("http://{target}/"));
-        let output =
-            Program::start("wrk", Placement::Core(LOAD_CORE), &command, &self.directory.join("wrk.out"), self.groups)?
-                .finish(window + Duration::from_secs(30))?;
+            .arg(url);
+        let output = Program::start("wrk", Placement::Core(LOAD_CORE), &command, &directory.join("wrk.out"), groups)?
+            .finish(window + Duration::from_secs(30))?;
         let line = output
             .lines()
             .find(|line| line.starts_with('{'))
@@ -196,6 +265,9 @@ impl Meter<'_> {
     }
 }
 
+/// So many on each connection for each second of a window, about what two cores can do.
+const H2LOAD_REQUESTS_PER_SECOND: u64 = 128;
+
 #[derive(Deserialize)]
 struct Summary {
     requests: u64,
@@ -204,10 +276,13 @@ struct Summary {
     bad: u64,
 }
 
-/// A script for wrk: requests made once, one picked at random each time, a summary as JSON.
-fn lua(path: &str, hosts: usize) -> String {
+/// A script for wrk: where to connect, requests made once, one picked at random each time, a summary as JSON.
+fn lua(target: SocketAddr, path: &str, hosts: usize) -> String {
     format!(
-        r#"local requests = {{}}
+        r#"function wrk.resolve()
+  wrk.addrs = wrk.lookup("{address}", "{port}")
+end
+local requests = {{}}
 function init(args)
   for i = 0, {last} do
     requests[i + 1] = wrk.format("GET", "{path}", {{ ["Host"] = string.format("app%05d.bench.test", i) }})
@@ -222,6 +297,8 @@ function done(summary, latency, requests)
     summary.requests, summary.bytes, summary.duration, e.connect + e.read + e.write + e.status + e.timeout))
 end
 "#,
+        address = target.ip(),
+        port = target.port(),
         last = hosts.saturating_sub(1),
     )
 }

@@ -14,6 +14,9 @@ pub(crate) struct Site {
 }
 
 impl Site {
+    /// The name of a certificate that is right for every app.
+    pub(crate) const WILDCARD: &str = "*.bench.test";
+
     /// The host name of an app.
     pub(crate) fn host(number: usize) -> String {
         format!("app{number:05}.bench.test")

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::load::{Answer, answer_length};
 use crate::process::{Groups, Placement, Program};
-use crate::proxies::{Source, Webrouter, ask, free_address};
+use crate::proxies::{Listen, Source, Webrouter, ask, free_address};
 use crate::report::{median, percentile};
 use crate::site::Site;
 
@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options, groups: &Groups) -> Result<()> {
         None => Source::File(&stage.file),
     };
     let listen = free_address()?;
-    let webrouter = Webrouter::configure(directory.path(), listen, &source)?;
+    let webrouter = Webrouter::configure(directory.path(), &Listen::Http(listen), &source)?;
     let started = Instant::now();
     let mut router = Program::start(
         "webrouter",

@@ -1,7 +1,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use super::{Answer, Plan, Reuse, answer_length, run};
+use super::{Answer, Echo, Plan, Reuse, answer_length, clients, run};
 use crate::{origin, relay};
 
 fn origin_and_relay(lifetime: Duration) -> SocketAddr {
@@ -47,6 +47,13 @@ fn large_answers_through_the_relay_are_whole() {
     let outcome = check("/10m", origin::LARGE, Reuse::KeepAlive);
     assert!(outcome.good >= 4, "{outcome:?}");
     assert_eq!(outcome.bad, 0);
+}
+
+#[test]
+fn websocket_messages_come_back_through_the_relay() {
+    let echo = Echo { target: origin_and_relay(Duration::from_secs(20)), hosts: vec!["one.test".to_owned()] };
+    let (answers, _) = clients::run(echo, 4, Duration::from_millis(200)).unwrap();
+    assert!(answers > 8, "{answers}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use super::{Entry, Setting};
 use crate::site::Site;
 
 const HEAD: &str = "global
@@ -29,16 +30,25 @@ defaults
 ";
 
 /// Writes `haproxy.cfg` with its map and returns the command that serves it in the foreground.
-pub(super) fn command(binary: &Path, site: &Site, address: SocketAddr, home: &Path) -> Result<Command> {
+pub(super) fn command(setting: &Setting<'_>, entry: Entry, address: SocketAddr, home: &Path) -> Result<Command> {
+    let site = &setting.site;
+    let (scheme, bind) = match entry {
+        Entry::Plain | Entry::Upgrades => ("http", address.to_string()),
+        Entry::Encrypted => {
+            let pair = home.join("pair.pem");
+            setting.certificate.write_pair(&pair)?;
+            ("https", format!("{address} ssl crt {} ssl-min-ver TLSv1.2 alpn h2,http/1.1", pair.display()))
+        }
+    };
     let (file, map) = (home.join("haproxy.cfg"), home.join("hosts.map"));
     let mut text = HEAD.to_owned();
     writeln!(
         text,
         "frontend entry
-    bind {address}
+    bind {bind}
     option forwardfor
     http-request set-header X-Real-IP %[src]
-    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Proto {scheme}
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
     http-request set-header X-Original-URI %[pathq]
     http-request set-header REQUEST_URI %[pathq]
@@ -53,7 +63,7 @@ pub(super) fn command(binary: &Path, site: &Site, address: SocketAddr, home: &Pa
     }
     fs::write(&map, hosts)?;
     fs::write(&file, text)?;
-    let mut command = Command::new(binary);
+    let mut command = Command::new(&setting.binaries.haproxy);
     command.args(["-db", "-f"]).arg(file);
     Ok(command)
 }

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use super::{Entry, Setting};
 use crate::site::Site;
 
 const HEAD: &str = r#"daemon off;
@@ -44,7 +45,6 @@ http {
     proxy_buffers 8 256k;
     proxy_busy_buffers_size 512k;
     proxy_set_header Host $host;
-    proxy_set_header Connection "";
     proxy_set_header X-Real-IP $remote_addr;
     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     proxy_set_header X-Forwarded-Proto $scheme;
@@ -52,24 +52,49 @@ http {
     proxy_set_header X-Original-URI $request_uri;
     proxy_set_header REQUEST_URI $request_uri;
 "#;
+const NO_UPGRADES: &str = r#"    proxy_set_header Connection "";
+"#;
+const UPGRADES: &str = r#"    map $http_upgrade $connection_to_app { default upgrade; "" ""; }
+    proxy_set_header Connection $connection_to_app;
+    proxy_set_header Upgrade $http_upgrade;
+"#;
 
 /// Writes `nginx.conf` and returns the command that serves it in the foreground.
-pub(super) fn command(binary: &Path, site: &Site, address: SocketAddr, home: &Path) -> Result<Command> {
+pub(super) fn command(setting: &Setting<'_>, entry: Entry, address: SocketAddr, home: &Path) -> Result<Command> {
+    let site = &setting.site;
     let mut text = HEAD.to_owned();
-    writeln!(text, "    server {{ listen {address} default_server; return 404; access_log off; }}")?;
+    text.push_str(match entry {
+        Entry::Plain | Entry::Encrypted => NO_UPGRADES,
+        Entry::Upgrades => UPGRADES,
+    });
+    let (listens, pair) = match entry {
+        Entry::Plain | Entry::Upgrades => ("", String::new()),
+        Entry::Encrypted => {
+            let (certificate, key) = (setting.certificate.file(), setting.certificate.key_file());
+            (
+                " ssl http2",
+                format!(
+                    "ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {}; ssl_certificate_key {};",
+                    certificate.display(),
+                    key.display()
+                ),
+            )
+        }
+    };
+    writeln!(text, "    server {{ listen {address} default_server{listens}; {pair} return 404; access_log off; }}")?;
     for number in 0..site.mountpoints {
         let (host, upstream) = (Site::host(number), Site::upstream(number));
         let endpoint = site.endpoint(number);
         writeln!(
             text,
             "    upstream {upstream} {{ server {endpoint}; keepalive 8; keepalive_requests 1000000000; keepalive_timeout 600s; }}
-    server {{ listen {address}; server_name {host}; access_log logs/{host}___{upstream}.access.log lain buffer=4k flush=1s; location / {{ proxy_pass http://{upstream}; }} }}"
+    server {{ listen {address}{listens}; server_name {host}; access_log logs/{host}___{upstream}.access.log lain buffer=4k flush=1s; location / {{ proxy_pass http://{upstream}; }} }}"
         )?;
     }
     text.push_str("}\n");
     let file = home.join("nginx.conf");
     fs::write(&file, text)?;
-    let mut command = Command::new(binary);
+    let mut command = Command::new(&setting.binaries.nginx);
     command.arg("-p").arg(home).arg("-c").arg(file);
     Ok(command)
 }

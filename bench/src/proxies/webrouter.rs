@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::free_address;
+use super::{Entry, Setting, free_address};
 use crate::site::Site;
 
 /// Where webrouter learns of the apps.
@@ -17,6 +17,19 @@ pub(crate) enum Source<'a> {
     File(&'a Path),
     /// A lainlet.
     Lainlet(SocketAddr),
+}
+
+/// Where webrouter listens.
+pub(crate) enum Listen<'a> {
+    /// HTTP.
+    Http(SocketAddr),
+    /// TLS.
+    Https {
+        /// The address.
+        address: SocketAddr,
+        /// The folder of the pairs it shows.
+        certificates: &'a Path,
+    },
 }
 
 /// A webrouter's configuration on disk.
@@ -29,7 +42,12 @@ pub(crate) struct Webrouter {
 
 impl Webrouter {
     /// Writes the apps of the site and a configuration that follows them.
-    pub(super) fn of_site(site: &Site, address: SocketAddr, home: &Path) -> Result<Self> {
+    pub(super) fn of_site(setting: &Setting<'_>, entry: Entry, address: SocketAddr, home: &Path) -> Result<Self> {
+        let site = &setting.site;
+        let listen = match entry {
+            Entry::Plain | Entry::Upgrades => Listen::Http(address),
+            Entry::Encrypted => Listen::Https { address, certificates: setting.certificate.folder() },
+        };
         let apps = home.join("apps.toml");
         let mut text = String::new();
         for number in 0..site.mountpoints {
@@ -41,11 +59,11 @@ impl Webrouter {
             )?;
         }
         fs::write(&apps, text)?;
-        Self::configure(home, address, &Source::File(&apps))
+        Self::configure(home, &listen, &Source::File(&apps))
     }
 
     /// Writes the configuration below `home`.
-    pub(crate) fn configure(home: &Path, listen: SocketAddr, source: &Source<'_>) -> Result<Self> {
+    pub(crate) fn configure(home: &Path, listen: &Listen<'_>, source: &Source<'_>) -> Result<Self> {
         let (state, logs) = (home.join("state"), home.join("logs"));
         fs::create_dir_all(&state)?;
         fs::create_dir_all(&logs)?;
@@ -54,10 +72,18 @@ impl Webrouter {
             Source::File(path) => format!("[source.file]\npath = {:?}", path.display().to_string()),
             Source::Lainlet(address) => format!("[source.lainlet]\naddress = \"{address}\""),
         };
+        let (http, https, tls) = match listen {
+            Listen::Http(address) => (format!("\"{address}\""), String::new(), String::new()),
+            Listen::Https { address, certificates } => (
+                String::new(),
+                format!("\"{address}\""),
+                format!("[tls]\ncertificates = {:?}", certificates.display().to_string()),
+            ),
+        };
         let text = format!(
             "[listen]
-http = [\"{listen}\"]
-https = []
+http = [{http}]
+https = [{https}]
 external_http = []
 external_https = []
 
@@ -65,6 +91,8 @@ external_https = []
 domain = \"bench.test\"
 
 {source}
+
+{tls}
 
 [engine]
 kind = \"built-in\"

@@ -73,3 +73,8 @@ pub enum Demand {
     /// A client without one is served, too.
     Optional,
 }
+
+#[cfg(test)]
+mod scene;
+#[cfg(test)]
+mod tests;

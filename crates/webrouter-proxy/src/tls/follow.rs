@@ -15,7 +15,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::certificates::Followed;
 use super::expiry::Warnings;
-use super::inventory::Inventory;
+use super::inventory::{Inventory, Stem};
 use super::pair::Files;
 
 /// The running thread; it ends soon after this is dropped.
@@ -43,6 +43,7 @@ pub(super) fn start(followed: Arc<Followed>) -> io::Result<Follower> {
 }
 
 fn follow(followed: &Followed, wake: &Sender<Wake>, woken: &Receiver<Wake>) {
+    tell_start(&followed.in_force.load());
     let mut watch = Watch::default();
     let mut warnings = Warnings::default();
     loop {
@@ -88,6 +89,21 @@ fn look(followed: &Followed) {
     in_force.store(Arc::new(new));
 }
 
+fn tell_start(inventory: &Inventory) {
+    let pairs = inventory.stems.values().filter(|state| state.pair.is_some()).count();
+    tracing::info!(certificates = pairs, "certificates in force");
+    for (stem, state) in &inventory.stems {
+        tell_problems(stem, state, None);
+    }
+}
+
+fn tell_problems(stem: &str, state: &Stem, before: Option<&Stem>) {
+    for problem in state.problems.iter().filter(|problem| before.is_none_or(|b| !b.problems.contains(problem))) {
+        let (in_force, advice) = (state.pair.is_some(), problem.offence.advice());
+        tracing::warn!(%stem, %problem, advice, in_force, "certificate file not as it should be");
+    }
+}
+
 fn tell(known: &Inventory, new: &Inventory) {
     if let (Some(problem), true) = (&new.folder, known.folder != new.folder) {
         tracing::warn!(%problem, "the folder of the certificates cannot be read: what was read before stays in force");
@@ -100,10 +116,7 @@ fn tell(known: &Inventory, new: &Inventory) {
         {
             tracing::info!(%stem, names = ?pair.leaf.names, "certificate in force");
         }
-        for problem in state.problems.iter().filter(|problem| before.is_none_or(|b| !b.problems.contains(problem))) {
-            let (in_force, advice) = (state.pair.is_some(), problem.offence.advice());
-            tracing::warn!(%stem, %problem, advice, in_force, "certificate file not as it should be");
-        }
+        tell_problems(stem, state, before);
     }
     for stem in known.stems.keys().filter(|stem| !new.stems.contains_key(*stem)) {
         tracing::info!(%stem, "certificate removed");

@@ -74,3 +74,32 @@ fn covered(name: &str) -> Option<String> {
         None => Host::parse(name).ok().map(String::from),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use webrouter_testkit::Authority;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_tells_its_names() {
+        let pair = Authority::new("ca").pair(&["Demo.test", "*.demo.test", "10.0.0.1"]);
+        let leaf = Leaf::parse(pair.certificate()).expect("a certificate");
+        assert_eq!(leaf.names, ["*.demo.test", "demo.test"]);
+        assert!(Leaf::parse(&pair.certificate()[1..]).is_err());
+    }
+
+    #[test]
+    fn a_subject_is_printable_ascii() {
+        let check = |name: &str, expected: &str| {
+            let pair = Authority::new("ca").client(name);
+            assert_eq!(subject(pair.certificate()).expect("a subject"), expected, "{name:?}");
+        };
+        check("alice", "CN=alice");
+        check("a, b+c=\"d\"", "CN=a\\, b\\+c=\\\"d\\\"");
+        check("#a ", "CN=\\#a\\ ");
+        check("a\r\nX: y", "CN=a\\0d\\0aX: y");
+        check("zoë", "CN=zo\\C3\\AB");
+        check("a\u{85}b", "CN=a\\C2\\85b");
+    }
+}
