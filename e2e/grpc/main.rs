@@ -43,9 +43,7 @@ impl Scene {
         let endpoint = Endpoint::from_shared(format!("https://{}", self.router.https())).expect("an address");
         let origin = format!("https://{host}").parse().expect("a host");
         let endpoint = endpoint.origin(origin).tls_config(tls).expect("a certificate");
-        let mut client = Grpc::new(endpoint.connect().await.expect("a connection"));
-        client.ready().await.expect("a connection that is ready");
-        client
+        Grpc::new(endpoint.connect().await.expect("a connection"))
     }
 }
 
@@ -63,8 +61,14 @@ fn text(text: &str) -> Request<String> {
     Request::new(text.to_owned())
 }
 
+/// A client must ask before each call.
+async fn ready(client: &mut Grpc<Channel>) -> &mut Grpc<Channel> {
+    client.ready().await.expect("a connection that is ready");
+    client
+}
+
 async fn say(client: &mut Grpc<Channel>, request: Request<String>) -> Result<String, Status> {
-    client.unary(request, method("Say"), Texts).await.map(tonic::Response::into_inner)
+    ready(client).await.unary(request, method("Say"), Texts).await.map(tonic::Response::into_inner)
 }
 
 #[test]
@@ -74,10 +78,10 @@ fn one_for_one() {
         let mut client = scene.client("grpc.test").await;
         assert_eq!(say(&mut client, text("Ann")).await.expect("an answer"), "hello Ann");
         // RFC 9113 §8.2.2 has an exception for it, and gRPC needs it.
-        assert_eq!(scene.greeter.metadata("te").as_deref(), Some("trailers"));
-        assert_eq!(scene.greeter.metadata("content-type").as_deref(), Some("application/grpc"));
-        assert_eq!(scene.greeter.metadata("x-forwarded-proto").as_deref(), Some("https"));
-        assert_eq!(scene.greeter.metadata("x-real-ip").as_deref(), Some("127.0.0.1"));
+        assert_eq!(scene.greeter.field("te").as_deref(), Some("trailers"));
+        assert_eq!(scene.greeter.field("content-type").as_deref(), Some("application/grpc"));
+        assert_eq!(scene.greeter.field("x-forwarded-proto").as_deref(), Some("https"));
+        assert_eq!(scene.greeter.field("x-real-ip").as_deref(), Some("127.0.0.1"));
     });
 }
 
@@ -93,8 +97,8 @@ fn metadata_goes_there_and_a_status_comes_back_in_the_trailers() {
         let status = say(&mut client, request).await.expect_err("nobody is there");
         assert_eq!((status.code(), status.message()), (Code::NotFound, "nobody is not here: 100 %"));
         assert_eq!(status.metadata().get("x-reason").and_then(|value| value.to_str().ok()), Some("gone"));
-        assert_eq!(scene.greeter.metadata("x-team").as_deref(), Some("blue"));
-        assert_eq!(scene.greeter.metadata("x-raw-bin").as_deref(), Some("AP8"));
+        assert_eq!(scene.greeter.field("x-team").as_deref(), Some("blue"));
+        assert_eq!(scene.greeter.field("x-raw-bin").as_deref(), Some("AP8"));
     });
 }
 
@@ -103,8 +107,12 @@ fn one_for_many() {
     let scene = scene();
     run(async {
         let mut client = scene.client("grpc.test").await;
-        let stream =
-            client.server_streaming(text("1000"), method("Count"), Texts).await.expect("a stream").into_inner();
+        let stream = ready(&mut client)
+            .await
+            .server_streaming(text("1000"), method("Count"), Texts)
+            .await
+            .expect("a stream")
+            .into_inner();
         let numbers: Vec<String> = stream.map(|number| number.expect("a number")).collect().await;
         assert_eq!((numbers.len(), numbers.last().map(String::as_str)), (1000, Some("1000")));
     });
@@ -115,7 +123,12 @@ fn an_error_after_many_is_not_lost() {
     let scene = scene();
     run(async {
         let mut client = scene.client("grpc.test").await;
-        let stream = client.server_streaming(text("7"), method("Count"), Texts).await.expect("a stream").into_inner();
+        let stream = ready(&mut client)
+            .await
+            .server_streaming(text("7"), method("Count"), Texts)
+            .await
+            .expect("a stream")
+            .into_inner();
         let mut answers: Vec<Result<String, Status>> = stream.collect().await;
         let last = answers.pop().expect("something").expect_err("an error at the end");
         assert_eq!((answers.len(), last.code(), last.message()), (7, Code::Aborted, "seven is enough"));
@@ -128,7 +141,7 @@ fn many_for_one() {
     run(async {
         let mut client = scene.client("grpc.test").await;
         let numbers = tokio_stream::iter((1..=1000).map(|number: u32| number.to_string()));
-        let sum = client.client_streaming(Request::new(numbers), method("Sum"), Texts).await;
+        let sum = ready(&mut client).await.client_streaming(Request::new(numbers), method("Sum"), Texts).await;
         assert_eq!(sum.expect("a sum").into_inner(), "500500");
     });
 }
@@ -141,7 +154,8 @@ fn many_for_many_in_turns() {
         let mut client = scene.client("grpc.test").await;
         let (say, said) = tokio::sync::mpsc::channel(1);
         say.send("first".to_owned()).await.expect("room");
-        let answers = client.streaming(Request::new(ReceiverStream::new(said)), method("Chat"), Texts).await;
+        let answers =
+            ready(&mut client).await.streaming(Request::new(ReceiverStream::new(said)), method("Chat"), Texts).await;
         let mut answers = answers.expect("a stream").into_inner();
         assert_eq!(answers.message().await.expect("an answer").as_deref(), Some("first, too"));
         for number in 0..100 {
@@ -178,7 +192,10 @@ fn a_call_that_is_given_up_ends_at_the_app() {
     run(async {
         let mut client = scene.client("grpc.test").await;
         let mut other = client.clone();
-        let call = tokio::spawn(async move { client.unary(text(""), method("Wait"), Texts).await.map(drop) });
+        let call =
+            tokio::spawn(
+                async move { ready(&mut client).await.unary(text(""), method("Wait"), Texts).await.map(drop) },
+            );
         let greeter = &scene.greeter;
         until(|| greeter.waiting() == 1).await;
         call.abort();
@@ -194,15 +211,27 @@ fn a_deadline_reaches_the_app() {
         let mut client = scene.client("grpc.test").await;
         let mut request = text("");
         request.set_timeout(Duration::from_millis(400));
-        let status = client.unary(request, method("Wait"), Texts).await.map(|_: tonic::Response<String>| ());
+        let status =
+            ready(&mut client).await.unary(request, method("Wait"), Texts).await.map(|_: tonic::Response<String>| ());
         let code = status.expect_err("no answer in time").code();
         assert!(matches!(code, Code::DeadlineExceeded | Code::Cancelled), "{code:?}");
-        assert!(scene.greeter.metadata("grpc-timeout").is_some());
+        assert!(scene.greeter.field("grpc-timeout").is_some());
     });
     eventually(LONG, "the app is let go", || scene.greeter.waiting() == 0);
 }
 
-/// What the router answers itself is understood: 404 is Unimplemented, 502 to 504 are Unavailable.
+#[test]
+fn a_method_that_the_app_does_not_know() {
+    let scene = scene();
+    run(async {
+        let mut client = scene.client("grpc.test").await;
+        let unknown = ready(&mut client).await.unary(text(""), method("Sing"), Texts).await;
+        let unknown: Result<tonic::Response<String>, Status> = unknown;
+        assert_eq!(unknown.expect_err("no such method").code(), Code::Unimplemented);
+    });
+}
+
+/// A page is no answer to a call: what the router says itself it says in `grpc-status`.
 #[test]
 fn answers_of_the_router_itself_have_a_status() {
     let scene = scene();
@@ -210,9 +239,6 @@ fn answers_of_the_router_itself_have_a_status() {
         let mut client = scene.client("gone.test").await;
         let status = say(&mut client, text("Ann")).await.expect_err("nobody is there");
         assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-        let mut client = scene.client("grpc.test").await;
-        let unknown: Result<tonic::Response<String>, Status> = client.unary(text(""), method("Sing"), Texts).await;
-        assert_eq!(unknown.expect_err("no such method").code(), Code::Unimplemented);
     });
 }
 

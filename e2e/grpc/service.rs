@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio_stream::{Stream, StreamExt};
 use tonic::body::Body;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::metadata::MetadataValue;
 use tonic::server::NamedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -36,7 +36,7 @@ pub(crate) struct Greeter {
 #[derive(Clone, Default)]
 pub(crate) struct Seen {
     waiting: Arc<AtomicUsize>,
-    metadata: Arc<Mutex<MetadataMap>>,
+    fields: Arc<Mutex<http::HeaderMap>>,
 }
 
 impl Greeter {
@@ -70,10 +70,10 @@ impl Greeter {
         self.seen.waiting.load(Ordering::SeqCst)
     }
 
-    /// What came with the last call.
-    pub(crate) fn metadata(&self, name: &str) -> Option<String> {
-        let metadata = self.seen.metadata.lock().expect("not poisoned");
-        metadata.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    /// A field of the last call.
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
+        let fields = self.seen.fields.lock().expect("not poisoned");
+        fields.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     }
 }
 
@@ -104,7 +104,7 @@ impl Service<http::Request<Body>> for Methods {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let seen = self.0.clone();
-        *seen.metadata.lock().expect("not poisoned") = MetadataMap::from_headers(request.headers().clone());
+        *seen.fields.lock().expect("not poisoned") = request.headers().clone();
         Box::pin(async move {
             let mut grpc = tonic::server::Grpc::new(Texts);
             let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();

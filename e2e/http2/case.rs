@@ -99,7 +99,7 @@ pub(crate) enum Seen {
     Request(Vec<u8>),
     /// A request that never completes, or none at all.
     Cut,
-    /// This request, or none.
+    /// This request, or a part of it, or none.
     Perhaps(Vec<u8>),
     /// A request whose content is not compared.
     Anything,
