@@ -66,6 +66,11 @@ fn assert_page(response: &Response, status: u16, cause: &str) {
     assert!(status != 503 || matches!(wait, Some(Ok(1..))), "Retry-After: {wait:?}");
 }
 
+/// Whether the environment asks for the long form of tests that have one.
+fn full() -> bool {
+    std::env::var("WEBROUTER_TEST_FULL").is_ok_and(|value| value == "1")
+}
+
 /// A load on `a.test`.
 fn plan(rate: u32, seconds: u64, post_every: u64) -> OpenPlan {
     OpenPlan { host: "a.test".to_owned(), rate, requests: u64::from(rate) * seconds, post_every }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use webrouter_testkit::{FaultyOrigin, Lainlet, OpenLoad, OpenPlan, Outcome, Router, Verb, eventually};
 
-use super::{SOON, lost, plan, posts_seen_twice, started, webrouter};
+use super::{SOON, full, lost, plan, posts_seen_twice, started, webrouter};
 
 /// Whether the deploy tool tells the router before it stops a container.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,8 +61,7 @@ fn drain(router: &Router, endpoint: SocketAddr) {
 
 /// 50,000 where the environment asks for it.
 fn requests() -> (u32, u64) {
-    let full = std::env::var("WEBROUTER_TEST_FULL").is_ok_and(|value| value == "1");
-    if full { (800, 50_000) } else { (400, 8_000) }
+    if full() { (800, 50_000) } else { (400, 8_000) }
 }
 
 #[test]

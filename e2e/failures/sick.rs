@@ -123,7 +123,8 @@ fn assert_gone(router: &Router, cause: &str) {
         .collect();
     times.sort_unstable();
     println!("50 more: median {:?}, slowest {:?}", times[25], times[49]);
-    assert!(times[25] < Duration::from_secs(1), "{times:?}");
+    // The fastest, as a machine that is busy with other things delays some, but not all of fifty.
+    assert!(times[0] < Duration::from_millis(5), "{times:?}");
 }
 
 #[test]
@@ -142,7 +143,5 @@ fn an_app_whose_endpoints_are_all_dead_is_503_at_once() {
     let router = started(webrouter().apps(&app("", &origins.each_ref().map(FaultyOrigin::addr))));
     assert_eq!(get(&router, "/").status, 200);
     origins.iter().for_each(|origin| origin.set_fault(Fault::Refuse));
-    let page = get(&router, "/");
-    assert_eq!(page.status, 503, "{}", page.text());
-    assert!(page.value("retry-after").is_some(), "{:?}", page.head);
+    assert_gone(&router, "connect_refused");
 }

@@ -66,6 +66,8 @@ impl Ground {
     ) {
         let counted = self.router.metric("webrouter_http2_floods_total", "");
         let before = self.router.rss_kib();
+        // Who is neither read from nor closed is not left waiting.
+        connection.client().set_write_timeout(SOON);
         let mut taken = 0;
         let peak = peak_during(&self.router, || {
             self.others_are_served(|| {
@@ -104,11 +106,22 @@ impl Ground {
                 }
                 slowest
             });
-            work();
-            over.store(true, Ordering::SeqCst);
+            {
+                let _over = Over(&over);
+                work();
+            }
             let slowest = observer.join().expect("the others are served");
             assert!(slowest < HICCUP, "somebody waited for {slowest:?}");
         });
+    }
+}
+
+/// Ends the observing, also when the work fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 

@@ -141,3 +141,23 @@ fn a_reload_signal_changes_nothing_and_quit_stops_in_order() {
     router.signal(Signal::QUIT);
     assert!(router.wait_exit(Duration::from_secs(5)).is_some_and(|exit| exit.success()));
 }
+
+/// While webrouter itself could open no connection, every endpoint that was asked was taken for unreachable, and ejected.
+#[test]
+fn want_of_files_here_is_not_held_against_endpoints() {
+    let origins = ["one", "two"].map(HttpOrigin::start);
+    let endpoints = origins.each_ref().map(|origin| origin.addr().to_string());
+    let apps = format!("[apps.\"a.web.web\"]\nmountpoint = [\"a.test\"]\nendpoints = {endpoints:?}\n");
+    let router = Router::builder(env!("CARGO_BIN_EXE_webrouter")).section("[engine]\nthreads = 1").apps(&apps).start();
+    router.wait_ready();
+    let mut client = Client::connect(router.http());
+    assert_eq!(client.get("unknown.test", "/").expect("an answer").status, 404, "the client is connected");
+    let answers: Vec<_> =
+        router.without_files(|| (0..10).map(|_| client.get("a.test", "/").expect("an answer")).collect());
+    for answer in answers {
+        let text = answer.text();
+        assert!(answer.status == 503 && text.contains("cause: over_limit\n"), "{} {text}", answer.status);
+    }
+    assert_eq!(router.metric("webrouter_ejections_total", ""), 0.0);
+    assert_eq!(client.get("a.test", "/").expect("an answer").status, 200);
+}

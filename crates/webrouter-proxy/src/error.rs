@@ -194,7 +194,12 @@ impl ProxyError {
 
     /// Whether the app failed, wherever it did.
     pub(crate) fn is_apps(&self) -> bool {
-        self.endpoint_fault().is_some() || matches!(self, Self::Unreachable { .. } | Self::RequestTimeout)
+        match self {
+            // For want of files or memory here.
+            Self::Unreachable { cause, .. } => *cause != Cause::OverLimit,
+            Self::RequestTimeout => true,
+            _ => self.endpoint_fault().is_some(),
+        }
     }
 
     /// Whether the request can be sent again, if nothing of an answer was seen and its method is idempotent.

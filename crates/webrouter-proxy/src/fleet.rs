@@ -5,7 +5,7 @@ pub(crate) mod breaker;
 pub(crate) mod budget;
 pub(crate) mod endpoint;
 pub(crate) mod keeper;
-mod probe;
+pub(crate) mod probe;
 mod prober;
 pub(crate) mod queue;
 pub(crate) mod record;

@@ -122,7 +122,7 @@ causes! {
     UpgradeFailed = "upgrade_failed",
     /// The request went round in a circle: an endpoint leads back to webrouter: 508.
     Loop = "loop",
-    /// A limit of webrouter is reached, for example of connections: 503.
+    /// A limit of webrouter is reached, for example of connections, or of open files: 503.
     OverLimit = "over_limit",
     /// webrouter is stopping: 503.
     Stopping = "stopping",

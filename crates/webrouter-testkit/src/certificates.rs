@@ -5,11 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
+use base64::Engine;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    KeyUsagePurpose, PublicKeyData, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use sha2::{Digest, Sha256};
 
 /// A certificate authority that nobody knows but the test.
 pub struct Authority {
@@ -24,6 +26,7 @@ pub struct Pair {
     chain_pem: String,
     key_pem: String,
     key_der: Vec<u8>,
+    public_key: Vec<u8>,
 }
 
 impl Authority {
@@ -99,6 +102,7 @@ impl Authority {
             chain_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
             key_der: key.serialize_der(),
+            public_key: key.subject_public_key_info(),
         }
     }
 }
@@ -131,6 +135,11 @@ impl Pair {
     /// The key as a file holds it.
     pub fn key_pem(&self) -> &str {
         &self.key_pem
+    }
+
+    /// The hash by which a browser can be told to trust it: SHA-256 of the public key's DER, in Base64.
+    pub fn public_key_sha256(&self) -> String {
+        base64::engine::general_purpose::STANDARD.encode(Sha256::digest(&self.public_key))
     }
 
     pub(crate) fn key(&self) -> PrivateKeyDer<'static> {

@@ -48,6 +48,11 @@ impl Client {
         self.transport.local_addr()
     }
 
+    /// How long a write may wait; a minute before.
+    pub fn set_write_timeout(&mut self, timeout: Duration) {
+        self.transport.set_write_timeout(timeout);
+    }
+
     /// Sends bytes; false when the peer no longer takes them.
     pub fn send(&mut self, bytes: &[u8]) -> bool {
         self.transport.write(bytes).is_ok()

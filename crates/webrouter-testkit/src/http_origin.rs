@@ -1,7 +1,7 @@
 //! An origin that behaves: answers every request with its name, keeps connections alive, streams, upgrades.
 //!
 //! What it does is chosen by the last part of the path: `bytes-N` (N bytes with a length), `chunked-N` (N bytes in
-//! chunks), `slow-N` (N lines, one each 50 ms), `count` (the size of the request body), `hold` (answers when
+//! chunks), `slow-N` (N lines, one each 50 ms), `count` (the size of the request body), `head` (the request's head), `hold` (answers when
 //! released), `ws` (an upgrade that echoes); anything else is answered with the origin's name.
 
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::acceptor::{Acceptor, locked};
-use crate::message::{Framing, Head, head_length};
+use crate::message::{Framing, Head, head_length, latin1};
 
 /// The well-behaved origin; it goes when dropped.
 pub struct HttpOrigin {
@@ -124,11 +124,11 @@ impl Connection<'_> {
             return self.tunnel();
         }
         let received = self.skip_body(head.request_framing())?;
-        self.answer(what, received, head.start_line.starts_with("HEAD "))?;
+        self.answer(what, received, &bytes)?;
         Ok(!head.values("connection").any(|v| v.eq_ignore_ascii_case("close")))
     }
 
-    fn answer(&mut self, what: &str, received: u64, head_only: bool) -> std::io::Result<()> {
+    fn answer(&mut self, what: &str, received: u64, head: &[u8]) -> std::io::Result<()> {
         if what == "hold" {
             self.hold();
         }
@@ -158,10 +158,14 @@ impl Connection<'_> {
             }
             return self.stream.write_all(b"0\r\n\r\n");
         }
-        let body = if what == "count" { received.to_string() } else { self.shared.name.clone() };
+        let body = match what {
+            "count" => received.to_string(),
+            "head" => latin1(head),
+            _ => self.shared.name.clone(),
+        };
         let mut answer =
             format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n", body.len());
-        if !head_only {
+        if !head.starts_with(b"HEAD ") {
             answer.push_str(&body);
         }
         self.stream.write_all(answer.as_bytes())
@@ -233,7 +237,7 @@ impl Connection<'_> {
     fn line(&mut self) -> std::io::Result<String> {
         loop {
             if let Some(at) = crate::message::find(&self.ahead, b"\r\n") {
-                let line = crate::message::latin1(self.ahead.get(..at).unwrap_or_default());
+                let line = latin1(self.ahead.get(..at).unwrap_or_default());
                 self.ahead.drain(..at + 2);
                 return Ok(line);
             }

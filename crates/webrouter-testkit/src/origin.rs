@@ -305,7 +305,7 @@ impl Connection<'_> {
         let head = locked(&self.shared.exchanges).get(index).map(|exchange| exchange.bytes.clone()).unwrap_or_default();
         let head = head_length(&head).and_then(|length| Head::parse(head.get(..length)?).ok());
         let key = head.as_ref().and_then(|head| head.value("sec-websocket-key")).unwrap_or_default();
-        latin1(bytes).replace("{accept}", &accept(key)).into_bytes()
+        latin1(bytes).replace("{accept}", &web_socket_accept(key)).into_bytes()
     }
 
     fn ended(&self, index: usize) {
@@ -325,7 +325,7 @@ impl Connection<'_> {
 }
 
 /// Proof that a WebSocket's key was read (RFC 6455 §4.2.2).
-pub(crate) fn accept(key: &str) -> String {
+pub fn web_socket_accept(key: &str) -> String {
     let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
     base64::engine::general_purpose::STANDARD.encode(digest)
 }
@@ -364,7 +364,7 @@ mod tests {
     /// The example of RFC 6455 §1.3.
     #[test]
     fn proves_that_it_read_the_key() {
-        assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(web_socket_accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 pub use rustix::process::Signal;
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, prlimit};
 use tempfile::TempDir;
 
 use crate::certificates::Pair;
@@ -337,6 +337,18 @@ impl Router {
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.start_again();
+    }
+
+    /// Runs `meanwhile` while the process can open no file and no connection: its limit is where its first free number is.
+    pub fn without_files<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
+        let process = self.child.id();
+        let is_free = |number: &u64| fs::symlink_metadata(format!("/proc/{process}/fd/{number}")).is_err();
+        let limit = |limit| prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).expect("it runs");
+        let inherited = getrlimit(Resource::Nofile);
+        let before = limit(Rlimit { current: (0..).find(is_free), ..inherited });
+        let done = meanwhile();
+        limit(before);
+        done
     }
 
     /// Resident memory now, in KiB; 0 when the process is gone.

@@ -51,6 +51,10 @@ impl Transport {
         }
     }
 
+    pub(crate) fn set_write_timeout(&self, timeout: Duration) {
+        let _ = self.tcp().set_write_timeout(Some(timeout));
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         match self {
             Transport::Plain(stream) => stream.write_all(bytes),
@@ -76,7 +80,7 @@ impl Transport {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => End::Deadline,
                 ErrorKind::Interrupted => return Ok(0),
                 ErrorKind::UnexpectedEof => End::Truncated,
-                _ => alert(&error).map_or(End::Reset, End::Alert),
+                _ => alert_of(&error).map_or(End::Reset, End::Alert),
             }),
         }
     }
@@ -109,7 +113,7 @@ pub(crate) fn tcp(addr: SocketAddr) -> std::io::Result<TcpStream> {
 }
 
 /// The alert that the peer sent, where that is what went wrong.
-fn alert(error: &std::io::Error) -> Option<AlertDescription> {
+pub fn alert_of(error: &std::io::Error) -> Option<AlertDescription> {
     match error.get_ref()?.downcast_ref::<rustls::Error>()? {
         rustls::Error::AlertReceived(alert) => Some(*alert),
         _ => None,

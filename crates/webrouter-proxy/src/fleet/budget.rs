@@ -42,7 +42,8 @@ impl Budget {
         let share_of_time = recent.as_secs_f64() / passed.as_secs_f64().max(f64::MIN_POSITIVE);
         let came = requests.saturating_sub(before) as f64 * share_of_time.min(1.0);
         let earned = came * retries.share + recent.as_secs_f64() * retries.floor;
-        let most = earned.max(retries.floor);
+        // At least one whole retry: a share alone earns it in small parts.
+        let most = earned.max(retries.floor).max(1.0);
         self.left = (self.left + earned).min(most).max(self.left);
         let granted = self.left >= 1.0;
         if granted {
@@ -60,7 +61,10 @@ mod tests {
 
     /// Seconds of so many requests each, all of which want a retry: how many get one.
     fn check(seconds: &[u64], granted: std::ops::RangeInclusive<u64>) {
-        let retries = Retries::default();
+        check_with(Retries::default(), seconds, granted);
+    }
+
+    fn check_with(retries: Retries, seconds: &[u64], granted: std::ops::RangeInclusive<u64>) {
         let start = Instant::now();
         let mut budget = Budget::new(start, retries);
         let (mut requests, mut got) = (0, 0);
@@ -89,6 +93,12 @@ mod tests {
         let now = start + Duration::from_secs(3600);
         let granted = (0..1000).filter(|_| budget.withdraw(now, 36_000, retries)).count();
         assert_eq!(granted, 50, "of 10 requests a second, in ten seconds");
+    }
+
+    #[test]
+    fn a_share_without_a_floor_is_granted_too() {
+        check_with(Retries { share: 0.2, floor: 0.0 }, &[1000, 1000, 1000], 598..=600);
+        check_with(Retries { share: 0.2, floor: 0.0 }, &[1, 1, 1, 1], 0..=0);
     }
 
     #[test]

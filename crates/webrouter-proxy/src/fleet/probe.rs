@@ -63,10 +63,16 @@ fn request(address: SocketAddr, upstream: &Upstream) -> Option<String> {
 
 fn not_connected(error: io::Error) -> Failure {
     match Errno::from_io_error(&error) {
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => Failure::Ours(error),
+        _ if is_want_of_ours(&error) => Failure::Ours(error),
         Some(Errno::CONNREFUSED) => Failure::Endpoint(ProbeError::Refused),
         _ => Failure::Endpoint(ProbeError::NoConnection),
     }
+}
+
+/// Whether a connection failed for want of files or memory on this side, which says nothing about the endpoint.
+pub(crate) fn is_want_of_ours(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
 async fn ask(stream: &mut TcpStream, request: &[u8]) -> Result<u16, ProbeError> {

@@ -109,12 +109,11 @@ impl Meter {
 
     /// Accounts for a frame (RFC 9113 §4.1); says how long its payload is.
     fn judge(&self, header: [u8; HEADER_LEN]) -> usize {
-        let [high, middle, low, kind, flags, ..] = header;
+        let [high, middle, low, kind, ..] = header;
         let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         match kind {
             DATA if length > 0 => self.earn(i32::try_from(length / BYTES_PER_TOKEN).unwrap_or_default()),
-            DATA if flags & END_STREAM == 0 => self.pay(1, Flood::Empty),
-            DATA => {}
+            DATA => self.pay(1, Flood::Empty),
             HEADERS => self.pay(1, Flood::Resets),
             RST_STREAM => self.pay(RESET, Flood::Resets),
             SETTINGS => self.pay(1, Flood::Settings),
@@ -188,7 +187,6 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
 
 /// What a connection may have in hand: a page of a browser that is left takes back a hundred requests at once.
 const MOST_TOKENS: i32 = 1024;
@@ -248,6 +246,7 @@ mod tests {
     fn what_is_of_use_goes_on() {
         check([0, 0, 5, HEADERS, 4, 0, 0, 0, 1], 1, 100_000..100_001, None);
         check([0, 0, 255, DATA, 0, 0, 0, 0, 1], 0, 100_000..100_001, None);
-        check([0, 0, 0, DATA, END_STREAM, 0, 0, 0, 1], 0, 100_000..100_001, None);
+        // An upload as gRPC ends it: with an empty frame.
+        check([0, 0, 0, DATA, 1, 0, 0, 0, 1], 1, 100_000..100_001, None);
     }
 }

@@ -95,6 +95,7 @@ impl Serving {
             match accepted {
                 Poll::Ready(Some(Ok((request, answer)))) => return Poll::Ready(Event::Request(request, answer)),
                 Poll::Ready(Some(Err(error))) => {
+                    tracing::debug!(%error, "HTTP/2 connection ended");
                     if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) && !error.is_remote() {
                         self.core.metrics.http2_flood(Flood::Other);
                     }

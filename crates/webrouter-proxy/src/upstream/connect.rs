@@ -14,13 +14,12 @@ use super::UpstreamState;
 use super::balance::affinity::Affinity;
 use super::balance::{Ask, Refusal};
 use super::pool::{Flight, MAX_IDLE, Open, UpstreamConnection};
-use super::race::{Arrival, HEAD_START, Race};
+use super::race::{Arrival, HEAD_START, Race, fault};
 use super::view::{Seat, View};
 use crate::core::Core;
 use crate::error::ProxyError;
 use crate::fleet::endpoint::Standing;
 use crate::fleet::queue::NoRoom;
-use crate::fleet::upstream::Fault;
 use crate::stream::Stream;
 
 /// Which connections will do.
@@ -209,7 +208,9 @@ impl Connector<'_> {
         let upstream = &self.view.upstream.name;
         self.core.metrics.upstream_connect_failures.increment();
         tracing::debug!(%endpoint, %upstream, cause = cause.as_str(), "endpoint not reached");
-        self.state.shared.failed(&flight.seat.shared, Fault::Unreachable(cause), &self.core.fleet);
+        if let Some(fault) = fault(cause) {
+            self.state.shared.failed(&flight.seat.shared, fault, &self.core.fleet);
+        }
     }
 
     fn unreachable(&self, failure: Option<Cause>) -> ProxyError {

@@ -16,6 +16,7 @@ use webrouter_telemetry::cause::Cause;
 use super::pool::{Flight, Open, guard};
 use super::view::Seat;
 use crate::core::Core;
+use crate::fleet::probe::is_want_of_ours;
 use crate::fleet::upstream::Fault;
 
 /// The connections that one request has opened.
@@ -105,7 +106,9 @@ impl Race {
                     Ok(stream) => seat.keep_unused(stream, open),
                     Err(cause) => {
                         metrics.upstream_connect_failures.increment();
-                        seat.upstream.failed(&seat.shared, Fault::Unreachable(cause), &fleet);
+                        if let Some(fault) = fault(cause) {
+                            seat.upstream.failed(&seat.shared, fault, &fleet);
+                        }
                     }
                 }
             });
@@ -113,9 +116,15 @@ impl Race {
     }
 }
 
+/// What an endpoint did wrong to which no connection came up; `None` where that was for want of ours.
+pub(super) fn fault(cause: Cause) -> Option<Fault> {
+    (cause != Cause::OverLimit).then_some(Fault::Unreachable(cause))
+}
+
 async fn open_to(endpoint: Endpoint, patience: Duration) -> Result<TcpStream, Cause> {
     let stream = match timeout(patience, TcpStream::connect(endpoint.address())).await {
         Err(_) => return Err(Cause::ConnectTimeout),
+        Ok(Err(error)) if is_want_of_ours(&error) => return Err(Cause::OverLimit),
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => return Err(Cause::ConnectRefused),
         Ok(Err(_)) => return Err(Cause::ConnectFailed),
         Ok(Ok(stream)) => stream,
