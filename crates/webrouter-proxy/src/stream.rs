@@ -25,7 +25,8 @@ pub(crate) use encrypted::{Encrypted, TlsStream};
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Tls(Encrypted),
-    Http2(Flow),
+    /// Boxed: it is the largest, and every connection to an endpoint would be as large.
+    Http2(Box<Flow>),
 }
 
 /// What comes in.

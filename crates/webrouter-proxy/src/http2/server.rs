@@ -24,6 +24,7 @@ use crate::stream::Stream;
 type Answer = h2::server::SendResponse<bytes::Bytes>;
 type Http2 = Connection<Metered<Transport>, bytes::Bytes>;
 
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it arrives")]
 enum Event {
     Request(Request<RecvStream>, Answer),
     Breach(Breach),
@@ -118,7 +119,7 @@ impl Serving {
 
     fn spawn(&self, request: Request<RecvStream>, answer: Answer) {
         let (core, meter) = (Rc::clone(&self.core), Rc::clone(&self.meter));
-        let stream = Stream::Http2(Flow::of_client(request, answer));
+        let stream = Stream::Http2(Box::new(Flow::of_client(request, answer)));
         let mut client = Client { stream, peer: Rc::clone(&self.peer), deadline: Deadline::new() };
         tokio::task::spawn_local(async move {
             let mut scratch = core.take_scratch();

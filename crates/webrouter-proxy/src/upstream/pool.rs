@@ -120,7 +120,7 @@ impl UpstreamConnection {
 
     /// A part of one that requests share.
     pub(super) fn part(flow: Flow, flight: Flight, reused: bool) -> Self {
-        Self { stream: Stream::Http2(flow), flight, open: None, reused, last: Instant::now(), guarded: false }
+        Self { stream: Stream::Http2(Box::new(flow)), flight, open: None, reused, last: Instant::now(), guarded: false }
     }
 
     /// One that was kept until now.
