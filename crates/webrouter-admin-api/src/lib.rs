@@ -4,6 +4,7 @@
 //! RFC 3339 texts, ages and durations are seconds. Knows no server, no client and no routing type.
 
 mod action;
+mod certificates;
 mod endpoints;
 mod explain;
 mod openapi;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use action::{HoldAction, HoldResolved};
+pub use certificates::{CaFile, Certificate, CertificateFolder, FileProblem};
 pub use endpoints::{
     Breaker, Drained, EndpointState, EndpointView, Endpoints, FailureReport, ProbeReport, RouteHealth, UpstreamHealth,
 };

@@ -20,7 +20,7 @@ pub struct Rejection {
     /// The entry.
     pub entry: String,
     /// A stable word: `bad_name`, `unreadable_entry`, `unreadable_annotation`, `bad_mountpoint`, `bad_healthcheck`,
-    /// `bad_endpoint`, `too_many_mountpoints`, `more`, `owned`.
+    /// `bad_endpoint`, `bad_policy`, `too_many_mountpoints`, `more`, `owned`, `bad_certificate`.
     pub kind: String,
     /// What is wrong.
     pub reason: String,

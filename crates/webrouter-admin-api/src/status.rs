@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::certificates::{Certificate, CertificateFolder};
 use crate::endpoints::EndpointState;
 
 /// The state of an instance.
@@ -54,6 +55,10 @@ pub struct Status {
     pub hold: Option<Hold>,
     /// The addresses that are listened on.
     pub listeners: Vec<Listener>,
+    /// The certificates, sorted by stem.
+    pub certificates: Vec<Certificate>,
+    /// Where they are, when there is a TLS listener.
+    pub certificate_folder: Option<CertificateFolder>,
     /// The access log.
     pub access_log: AccessLogStatus,
     /// What keeps the last good table from being stored.

@@ -14,6 +14,7 @@ use webrouter_admin_api::{
     ApiError, Explain, Field, Listener, ListenerScope, ListenerVerdict, Outcome, PolicyKey, SentRequest, SetBy, Step,
     StepKind, StepVerdict,
 };
+use webrouter_proxy::tls::Certificates;
 use webrouter_routing::path::{self, PathForm};
 use webrouter_routing::policy;
 use webrouter_routing::route::Route;
@@ -38,6 +39,7 @@ pub(crate) struct Question {
 pub(crate) fn explain(
     snapshot: &Snapshot,
     listeners: &[Listener],
+    tls: Option<&Certificates>,
     unknown_host: UnknownHost,
     question: &Question,
 ) -> Result<Explain, ApiError> {
@@ -105,10 +107,10 @@ pub(crate) fn explain(
             let status = if matches!(method, Method::GET | Method::HEAD) { 301 } else { 308 };
             answer(&mut explained, Outcome::AddSlash, status, "redirected to the mountpoint with its final slash");
             explained.location = Some(encoded(normal) + "/" + &asked.query);
-            explained.route = Some(view(snapshot, listeners, route));
+            explained.route = Some(view(snapshot, tls, route));
         }
         table::Outcome::Route(route) => {
-            explained.route = Some(view(snapshot, listeners, route));
+            explained.route = Some(view(snapshot, tls, route));
             explained.policy = snapshot.policy_of(&route.upstream).into_iter().map(policy_key).collect();
             if route.upstream.endpoints.is_empty() {
                 let summary = format!("{} has no endpoint at the moment", route.upstream.proc);

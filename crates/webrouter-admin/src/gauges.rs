@@ -1,9 +1,12 @@
 //! Brings the gauges that mirror discovery and the fleet up to date; done for each scrape, so that nobody has to remember it.
 
+use std::time::SystemTime;
+
 use webrouter_discovery::status::SourceState;
 use webrouter_telemetry::metrics::{FleetHealth, SourceHealth, TableInForce};
 
 use crate::state::AdminState;
+use crate::view::certificates::BAD_CERTIFICATE;
 
 pub(crate) fn set(state: &AdminState) {
     let (snapshot, status) = (state.discovery.table(), state.discovery.status());
@@ -24,7 +27,16 @@ pub(crate) fn set(state: &AdminState) {
         ejections: fleet.ejections,
         queued: fleet.queued,
     });
-    node.set_rejections(snapshot.rejection_counts().map(|(kind, number)| (kind, count(number))));
+    let rejected = snapshot.rejection_counts().map(|(kind, number)| (kind, count(number)));
+    let tls = state.certificates.as_deref();
+    let unserved = tls.map(|tls| (BAD_CERTIFICATE, count(tls.rejections(&snapshot).len())));
+    node.set_rejections(rejected.chain(unserved));
+    let certificates = tls.map(|tls| tls.report().certificates).unwrap_or_default();
+    let ends = certificates.into_iter().filter_map(|certificate| {
+        let since_1970 = certificate.not_after?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Some((certificate.stem, since_1970.as_secs()))
+    });
+    node.set_certificates(ends.collect());
     node.set_hold(status.hold.is_some());
     for source in &status.sources {
         let connected = source.state == SourceState::Following;

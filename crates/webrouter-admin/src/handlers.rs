@@ -59,7 +59,7 @@ async fn routes(
     filter: Result<Query<routes::Filter>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(filter) = filter.map_err(unreadable)?;
-    told(move || view::routes::routes(&state.discovery.table(), &state.listeners, &filter)).await
+    told(move || view::routes::routes(&state.discovery.table(), state.certificates.as_deref(), &filter)).await
 }
 
 async fn endpoints(
@@ -75,7 +75,7 @@ async fn snapshot(State(state): State<AdminState>) -> Result<Response, Failure> 
 }
 
 async fn rejections(State(state): State<AdminState>) -> Result<Response, Failure> {
-    told(move || view::rejections::rejections(&state.discovery.table())).await
+    told(move || view::rejections::rejections(&state.discovery.table(), state.certificates.as_deref())).await
 }
 
 async fn explain(
@@ -85,7 +85,13 @@ async fn explain(
     let Query(question) = question.map_err(unreadable)?;
     let explained = off_runtime(move || {
         let snapshot = state.discovery.table();
-        let mut explained = explain::explain(&snapshot, &state.listeners, state.unknown_host, &question)?;
+        let mut explained = explain::explain(
+            &snapshot,
+            &state.listeners,
+            state.certificates.as_deref(),
+            state.unknown_host,
+            &question,
+        )?;
         explain::health::tell(&mut explained, &snapshot, &state.fleet);
         Ok(Json(explained).into_response())
     });

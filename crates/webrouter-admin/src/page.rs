@@ -40,9 +40,12 @@ fn write_page(status: &Status, unwell: &Endpoints, page: &mut String) -> fmt::Re
     status.sources.iter().try_for_each(|source| write_source(source, page))?;
     page.push_str("</table><h2>Listeners</h2><ul>");
     for listener in &status.listeners {
-        write!(page, "<li><code>{}</code>", Text(&listener.address))?;
+        let tls = if listener.tls { " TLS" } else { "" };
+        write!(page, "<li><code>{}</code>{tls}", Text(&listener.address))?;
     }
-    page.push_str("</ul><h2>Read more</h2><ul>");
+    page.push_str("</ul>");
+    write_certificates(status, page)?;
+    page.push_str("<h2>Read more</h2><ul>");
     for (path, what) in LINKS {
         write!(page, "<li><a href=\"{path}\">{path}</a> {what}")?;
     }
@@ -164,6 +167,26 @@ fn write_source(source: &Source, page: &mut String) -> fmt::Result {
         Text(source.last_news_at.as_deref().unwrap_or("never")),
         Text(error.as_deref().unwrap_or("none"))
     )
+}
+
+/// The certificates that somebody must look at, and how many there are.
+fn write_certificates(status: &Status, page: &mut String) -> fmt::Result {
+    let Some(folder) = &status.certificate_folder else { return Ok(()) };
+    let count = status.certificates.iter().filter(|certificate| certificate.in_force).count();
+    write!(page, "<h2>Certificates</h2><p>{count} in force, from <code>{}</code>.", Text(&folder.folder))?;
+    let bad = |file: &str, what: &str, page: &mut String| {
+        write!(page, "<p class=bad><code>{}</code>: {}.</p>", Text(file), Text(what))
+    };
+    let of_clients = folder.client_certificates.iter().filter_map(|ca| ca.problem.as_ref());
+    let of_pairs = status.certificates.iter().flat_map(|certificate| &certificate.problems);
+    for problem in folder.problem.iter().chain(of_clients).chain(of_pairs).take(SHOWN) {
+        bad(&problem.file, &problem.reason, page)?;
+    }
+    for certificate in status.certificates.iter().filter(|certificate| certificate.ends_soon).take(SHOWN) {
+        let what = format!("ends at {}", certificate.not_after.as_deref().unwrap_or_default());
+        bad(&certificate.stem, &what, page)?;
+    }
+    Ok(())
 }
 
 /// A text in HTML.

@@ -1,5 +1,6 @@
 //! What the instance knows, as the types of the admin API.
 
+pub(crate) mod certificates;
 pub(crate) mod endpoints;
 pub(crate) mod rejections;
 pub(crate) mod routes;

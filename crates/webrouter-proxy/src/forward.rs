@@ -133,10 +133,12 @@ impl Forwarding<'_> {
             record.endpoint = Some(endpoint.endpoint.address());
             connector.write_cookie(&seat, origin.scheme, &route.mountpoint, &mut scratch.own_fields);
             headers::write_hsts(&route.upstream.policy, origin.scheme, &mut scratch.own_fields);
-            let began = Instant::now();
+            let began = connection.last;
             let attempt = Attempt { core, policy: &route.upstream.policy, request, record, scratch };
             let ended = attempt.run(client, &mut connection, body).await;
-            record.upstream_time = Some(record.upstream_time.unwrap_or_default() + began.elapsed());
+            connection.last = Instant::now();
+            let took = connection.last.saturating_duration_since(began);
+            record.upstream_time = Some(record.upstream_time.unwrap_or_default() + took);
             let error = match ended {
                 Ok(ended) => {
                     match record.status {

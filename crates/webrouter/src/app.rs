@@ -31,6 +31,7 @@ use crate::config::{Config, Environment};
 pub(crate) use build::discovery_config;
 pub(crate) use listening::Listening;
 pub(crate) use signals::{Signal, Signals};
+pub(crate) use tls::open as open_certificates;
 
 /// A running webrouter.
 pub(crate) struct Instance {

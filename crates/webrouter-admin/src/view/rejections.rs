@@ -1,11 +1,15 @@
 //! What is not taken, and why.
 
 use webrouter_admin_api::{Claimant, Rejection, Rejections};
+use webrouter_proxy::tls::Certificates;
 use webrouter_routing::rejection::{self, Reason};
 use webrouter_routing::snapshot::Snapshot;
 
-pub(crate) fn rejections(snapshot: &Snapshot) -> Rejections {
-    let rejections = snapshot.rejections().iter().map(view).collect();
+use super::certificates;
+
+pub(crate) fn rejections(snapshot: &Snapshot, tls: Option<&Certificates>) -> Rejections {
+    let of_map = tls.map(|tls| certificates::rejections(snapshot, tls)).unwrap_or_default();
+    let rejections = snapshot.rejections().iter().map(view).chain(of_map).collect();
     Rejections { generation: snapshot.generation().0, rejections }
 }
 

@@ -1,7 +1,8 @@
 //! The routes in force.
 
 use serde::Deserialize;
-use webrouter_admin_api::{Listener, Route, RouteFlag, Routes};
+use webrouter_admin_api::{Route, RouteFlag, Routes};
+use webrouter_proxy::tls::Certificates;
 use webrouter_routing::route;
 use webrouter_routing::snapshot::Snapshot;
 
@@ -25,13 +26,13 @@ impl Filter {
 }
 
 /// One page of the routes.
-pub(crate) fn routes(snapshot: &Snapshot, listeners: &[Listener], filter: &Filter) -> Routes {
+pub(crate) fn routes(snapshot: &Snapshot, tls: Option<&Certificates>, filter: &Filter) -> Routes {
     let limit = filter.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
     let mut page =
         Routes { generation: snapshot.generation().0, total: 0, offset: filter.offset, limit, routes: Vec::new() };
     for route in snapshot.routes().filter(|route| filter.lets_through(route)) {
         if page.total >= filter.offset && page.routes.len() < limit {
-            page.routes.push(view(snapshot, listeners, route));
+            page.routes.push(view(snapshot, tls, route));
         }
         page.total += 1;
     }
@@ -39,10 +40,11 @@ pub(crate) fn routes(snapshot: &Snapshot, listeners: &[Listener], filter: &Filte
 }
 
 /// One route.
-pub(crate) fn view(snapshot: &Snapshot, listeners: &[Listener], route: &route::Route) -> Route {
+pub(crate) fn view(snapshot: &Snapshot, tls: Option<&Certificates>, route: &route::Route) -> Route {
     let upstream = &route.upstream;
     let quarantine = snapshot.proc(&upstream.proc).and_then(|proc| proc.quarantine.as_ref());
-    let dead_end = route.https_only() && !listeners.iter().any(|listener| listener.tls);
+    let served = |tls: &Certificates| tls.serves(snapshot, route.mountpoint.host().as_str());
+    let dead_end = route.https_only() && !tls.is_some_and(served);
     let flags = [
         (upstream.endpoints.is_empty(), RouteFlag::NoEndpoint),
         (quarantine.is_some(), RouteFlag::Quarantined),

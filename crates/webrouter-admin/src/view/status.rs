@@ -5,7 +5,7 @@ use webrouter_discovery::status as discovery;
 use webrouter_telemetry::access_log::{AccessLog, LossReason};
 
 use super::endpoints::word;
-use super::{age, time};
+use super::{age, certificates, time};
 use crate::state::AdminState;
 
 pub(crate) fn status(state: &AdminState) -> Status {
@@ -16,6 +16,9 @@ pub(crate) fn status(state: &AdminState) -> Status {
         discovery::TableFrom::Source => None,
         discovery::TableFrom::LastGood { saved_at } => Some(saved_at),
     };
+    let tls = state.certificates.as_deref();
+    let unserved = tls.map_or(0, |tls| tls.rejections(&snapshot).len());
+    let (certificates, certificate_folder) = tls.map(certificates::view).unzip();
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: time(state.started),
@@ -35,10 +38,12 @@ pub(crate) fn status(state: &AdminState) -> Status {
         fail_open: fleet.fail_open,
         breakers_open: fleet.breakers_open,
         draining: fleet.draining.iter().map(ToString::to_string).collect(),
-        rejections: snapshot.rejection_count(),
+        rejections: snapshot.rejection_count() + unserved,
         sources: status.sources.iter().map(source).collect(),
         hold: status.hold.map(hold),
         listeners: state.listeners.to_vec(),
+        certificates: certificates.unwrap_or_default(),
+        certificate_folder,
         access_log: state.access_log.as_ref().map(access_log).unwrap_or_default(),
         store_error: status.store_error.as_ref().map(error),
     }

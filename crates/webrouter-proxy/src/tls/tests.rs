@@ -287,7 +287,7 @@ fn what_the_configuration_names_must_be_good_at_start() {
     let check = |change: &dyn Fn(&mut Scene), parts: &[&str]| {
         let mut scene = Scene::new().with("web", &["demo.test"]);
         change(&mut scene);
-        let error = scene.open().err().expect("refused").to_string();
+        let error = scene.open().expect_err("refused").to_string();
         for part in parts {
             assert!(error.contains(part), "{part:?} is not in {error:?}");
         }

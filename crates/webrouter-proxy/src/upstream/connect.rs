@@ -141,7 +141,7 @@ impl Connector<'_> {
 
     async fn begin(&self, stream: TcpStream, flight: Flight, open: Open) -> Result<UpstreamConnection, ProxyError> {
         if self.view.upstream.policy.protocol == Protocol::Http1 {
-            return Ok(UpstreamConnection::new(stream, flight, open, false));
+            return Ok(UpstreamConnection::new(stream, flight, open));
         }
         let part = flight.seat.begin_to_share(stream, open).await.map_err(|_| ProxyError::UpstreamReset)?;
         Ok(UpstreamConnection::part(part, flight, false))
@@ -176,9 +176,9 @@ impl Connector<'_> {
         }
         let flight = Flight::begin(seat, policy.max_requests)?;
         if let Some(max_idle) = freshness.max_idle()
-            && let Some((stream, open)) = seat.take(max_idle)
+            && let Some(kept) = seat.take(max_idle)
         {
-            return Some(Acquired::Kept(UpstreamConnection::new(stream, flight, open, true)));
+            return Some(Acquired::Kept(UpstreamConnection::kept(kept, flight)));
         }
         let open = Open::begin(seat, policy.max_connections, &self.core.metrics)?;
         Some(Acquired::ToOpen(flight, open))

@@ -26,6 +26,8 @@ pub(crate) struct UpstreamConnection {
     pub(crate) flight: Flight,
     /// Whether it served a request before; then its peer may have closed it unnoticed.
     pub(crate) reused: bool,
+    /// When its last request began, or ended.
+    pub(crate) last: Instant,
     /// Where it is not a part of one that is counted as a whole.
     pub(crate) open: Option<Open>,
     /// Whether it breaks when what is sent is not acknowledged for a while: also for want of room in a reader that pauses,
@@ -104,14 +106,26 @@ impl Drop for Open {
 }
 
 impl UpstreamConnection {
-    /// One that was just opened, or kept.
-    pub(super) fn new(stream: TcpStream, flight: Flight, open: Open, reused: bool) -> Self {
-        Self { stream: Stream::Tcp(stream), flight, open: Some(open), reused, guarded: true }
+    /// One that was just opened.
+    pub(super) fn new(stream: TcpStream, flight: Flight, open: Open) -> Self {
+        Self {
+            stream: Stream::Tcp(stream),
+            flight,
+            open: Some(open),
+            reused: false,
+            last: Instant::now(),
+            guarded: true,
+        }
     }
 
     /// A part of one that requests share.
     pub(super) fn part(flow: Flow, flight: Flight, reused: bool) -> Self {
-        Self { stream: Stream::Http2(flow), flight, open: None, reused, guarded: false }
+        Self { stream: Stream::Http2(flow), flight, open: None, reused, last: Instant::now(), guarded: false }
+    }
+
+    /// One that was kept until now.
+    pub(super) fn kept((stream, open, now): (TcpStream, Open, Instant), flight: Flight) -> Self {
+        Self { stream: Stream::Tcp(stream), flight, open: Some(open), reused: true, last: now, guarded: true }
     }
 
     /// Lets its peer pause for as long as other time-outs allow.
@@ -126,7 +140,7 @@ impl UpstreamConnection {
     /// endpoint has left the table, its seat goes with the last request, and what is kept in it.
     /// `kept_for` is for how long the endpoint says it keeps it, `connect` the connect time-out.
     pub(crate) fn keep(self, kept_for: Option<Duration>, connect: Duration) {
-        let Self { stream: Stream::Tcp(stream), flight, open: Some(open), guarded, .. } = self else { return };
+        let Self { stream: Stream::Tcp(stream), flight, open: Some(open), last, guarded, .. } = self else { return };
         if !guarded {
             guard(&stream, Some(connect));
         }
@@ -136,7 +150,7 @@ impl UpstreamConnection {
             return;
         }
         let kept_for = kept_for.map_or(MAX_IDLE, |told| told.saturating_sub(MARGIN).min(MAX_IDLE));
-        seat.push(Idle { stream, since: Instant::now(), kept_for, open });
+        seat.push(Idle { stream, since: last, kept_for, open });
     }
 }
 
@@ -206,15 +220,15 @@ impl Seat {
         !self.idle.borrow().is_empty() || self.has_part()
     }
 
-    /// A quiet connection that has not been idle for longer than `max_idle`, if there is one.
-    pub(super) fn take(&self, max_idle: Duration) -> Option<(TcpStream, Open)> {
+    /// A quiet connection that has not been idle for longer than `max_idle`, if there is one, and the present time.
+    pub(super) fn take(&self, max_idle: Duration) -> Option<(TcpStream, Open, Instant)> {
         let mut idle = self.idle.borrow_mut();
         let now = Instant::now();
         let age = |connection: &Idle| now.saturating_duration_since(connection.since);
         // The last is the youngest; what is too old for this request may do for another.
         while let Some(connection) = idle.pop_if(|youngest| age(youngest) <= max_idle) {
             if age(&connection) <= connection.kept_for && connection.is_quiet() {
-                return Some((connection.stream, connection.open));
+                return Some((connection.stream, connection.open, now));
             }
         }
         None
@@ -251,13 +265,16 @@ impl Idle {
 /// A host that falls silent is noticed in this time (RFC 5482): what is sent to it is not acknowledged.
 pub(super) fn guard(stream: &TcpStream, patience: Option<Duration>) {
     // Where it cannot be set, the other time-outs are left.
-    let _ = SockRef::from(stream).set_tcp_user_timeout(patience.map(|patience| patience.max(SHORTEST_GUARD)));
+    let _ = SockRef::from(stream)
+        .set_tcp_user_timeout(patience.map(|patience| patience.saturating_sub(FIRST_RESEND).max(SHORTEST_GUARD)));
 }
 
 fn or_any(limit: Option<NonZeroU32>) -> u32 {
     limit.map_or(u32::MAX, NonZeroU32::get)
 }
 
+/// The kernel's patience begins when it sends for the second time, about so long after the first.
+const FIRST_RESEND: Duration = Duration::from_millis(500);
 /// Time for a packet to be sent again.
 const SHORTEST_GUARD: Duration = Duration::from_secs(1);
 const MAX_IDLE_PER_ENDPOINT: usize = 256;

@@ -9,7 +9,7 @@ use webrouter_proxy::tls::Certificates;
 use crate::config::Config;
 
 /// Reads and follows them; `None` where nobody would be served with them.
-pub(super) async fn open(config: &Config) -> anyhow::Result<Option<Arc<Certificates>>> {
+pub(crate) async fn open(config: &Config) -> anyhow::Result<Option<Arc<Certificates>>> {
     if config.listen.https.is_empty() && config.listen.external_https.is_empty() {
         return Ok(None);
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 use webrouter_discovery::Discovery;
 use webrouter_discovery::status::{SourceState, SourceStatus};
+use webrouter_proxy::tls::{Certificates, Problem};
 
 use super::{Verdict, print, print_json};
-use crate::app::discovery_config;
+use crate::app::{discovery_config, open_certificates};
 use crate::config::Config;
 
 #[derive(Debug, Serialize)]
@@ -17,6 +18,13 @@ struct Report {
     procs: usize,
     endpoints: usize,
     rejections: Vec<RejectionReport>,
+    certificates: Vec<CertificateProblem>,
+}
+
+#[derive(Debug, Serialize)]
+struct CertificateProblem {
+    problem: String,
+    advice: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,6 +55,9 @@ pub(super) async fn check(config: &Config, live: bool, json: bool) -> anyhow::Re
         wait_for_sources(&discovery).await;
     }
     let mut report = report(&discovery);
+    if let Some(certificates) = open_certificates(config).await? {
+        report.certificates = certificate_problems(&discovery, &certificates);
+    }
     discovery.stop().await;
     report.sources.extend(not_asked.map(|lainlet| SourceReport {
         kind: "lainlet",
@@ -59,7 +70,11 @@ pub(super) async fn check(config: &Config, live: bool, json: bool) -> anyhow::Re
         false => print(describe(&report).as_bytes())?,
     };
     let failed = report.sources.iter().any(|source| source.outcome == "failed");
-    Ok(if failed || !report.rejections.is_empty() { Verdict::Problem } else { Verdict::Well })
+    Ok(if failed || !report.rejections.is_empty() || !report.certificates.is_empty() {
+        Verdict::Problem
+    } else {
+        Verdict::Well
+    })
 }
 
 /// Until each source has said its view or failed to.
@@ -105,7 +120,19 @@ fn report(discovery: &Discovery) -> Report {
         procs: table.proc_count(),
         endpoints: table.endpoint_count(),
         rejections: rejections.collect(),
+        certificates: Vec::new(),
     }
+}
+
+fn certificate_problems(discovery: &Discovery, certificates: &Certificates) -> Vec<CertificateProblem> {
+    let of_file =
+        |problem: &Problem| CertificateProblem { problem: problem.to_string(), advice: problem.offence.advice() };
+    let files = certificates.report().certificates.into_iter().flat_map(|certificate| certificate.problems);
+    let entries = certificates.rejections(&discovery.table()).into_iter().map(|rejection| CertificateProblem {
+        problem: format!("ssl `{}`: {}", rejection.pattern, rejection.problem),
+        advice: rejection.problem.offence.advice(),
+    });
+    files.map(|problem| of_file(&problem)).chain(entries).collect()
 }
 
 fn describe(report: &Report) -> String {
@@ -120,6 +147,9 @@ fn describe(report: &Report) -> String {
     if report.sources.iter().any(|source| source.outcome != "not asked") {
         let Report { routes, procs, endpoints, .. } = report;
         text.push_str(&format!("{routes} routes, {procs} procs, {endpoints} endpoints\n"));
+    }
+    for CertificateProblem { problem, advice } in &report.certificates {
+        text.push_str(&format!("certificate {problem}\n    {advice}\n"));
     }
     if !report.rejections.is_empty() {
         text.push_str(&format!("\n{} rejections:\n", report.rejections.len()));

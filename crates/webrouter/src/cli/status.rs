@@ -1,5 +1,7 @@
 //! `webrouter status`
 
+mod certificates;
+
 use std::fmt::Write as _;
 
 use webrouter_admin_api::{ListenerScope, Rejections, Source, SourceKind, SourceState, Status, TableFrom, paths};
@@ -19,6 +21,7 @@ pub(super) async fn status(instance: &Instance) -> anyhow::Result<Verdict> {
     }
     let failing = status.sources.iter().any(|source| source.state == SourceState::Failing);
     let served_well = status.fail_open.is_empty() && status.breakers_open.is_empty();
+    let served_well = served_well && certificates::are_well(&status);
     let well = status.ready && !failing && status.hold.is_none() && status.store_error.is_none() && served_well;
     Ok(if well { Verdict::Well } else { Verdict::Problem })
 }
@@ -46,8 +49,10 @@ fn describe(status: &Status, rejections: Option<&Rejections>) -> Result<String, 
             ListenerScope::All => "every host",
             ListenerScope::External => "external hosts",
         };
-        writeln!(out, "listener  {} for {scope}", listener.address)?;
+        let tls = if listener.tls { ", TLS" } else { "" };
+        writeln!(out, "listener  {} for {scope}{tls}", listener.address)?;
     }
+    certificates::describe(&mut out, status)?;
     for source in &status.sources {
         describe_source(&mut out, source)?;
     }

@@ -260,3 +260,15 @@ async fn what_is_too_old_for_one_request_is_kept_for_another() {
     assert_eq!(scene.counts(), [(0, 1)]);
     assert!(scene.connector().connect(Freshness::Any, &scene.client).await.expect("a connection").reused);
 }
+
+/// The kernel counts from its second sending on: silence is noticed in the connect time-out only if it is told less.
+#[tokio::test]
+async fn the_kernel_is_told_less_than_the_connect_timeout() {
+    for (connect, told) in [(5000, 4500), (2000, 1500), (1000, 1000), (10, 1000)] {
+        let scene = scene(&[Host::Answers], patient(Duration::from_millis(connect)));
+        let connection = scene.connector().connect(Freshness::Any, &scene.client).await.expect("a connection");
+        let Stream::Tcp(stream) = &connection.stream else { panic!("it is plain") };
+        let patience = socket2::SockRef::from(stream).tcp_user_timeout().expect("it can be asked");
+        assert_eq!(patience, Some(Duration::from_millis(told)), "of {connect} ms");
+    }
+}
