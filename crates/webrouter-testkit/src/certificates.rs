@@ -148,7 +148,7 @@ impl Pair {
 }
 
 fn replace(path: &Path, text: &str) {
-    let new = path.with_added_extension("new");
+    let new = PathBuf::from(format!("{}.new", path.display()));
     fs::write(&new, text).expect("a certificate can be written");
     fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).expect("a mode can be set");
     fs::rename(&new, path).expect("a certificate can be replaced");

@@ -1,6 +1,7 @@
-//! Raw-byte client and origin, a scripted lainlet, a router process: what the tests speak with.
+//! Raw-byte clients and origins, TLS and HTTP/2 among them, a scripted lainlet, a router process: what the tests speak with.
 //!
-//! Everything here is blocking threads over loopback sockets with a deadline on each wait. Nothing of the router
+//! Everything here is blocking threads over loopback sockets with a deadline on each wait (the h2c origin alone has a
+//! runtime, inside its thread). Nothing of the router
 //! is linked in: the tests know it by its bytes, its files and its exit code only.
 
 mod acceptor;

@@ -268,7 +268,7 @@ impl Inbox {
     }
 
     fn stream_mut(&mut self, frame: &Frame, change: impl FnOnce(&mut Received)) {
-        if frame.stream == 0 || frame.stream % 2 == 0 {
+        if frame.stream == 0 || frame.stream.is_multiple_of(2) {
             return self.offence(frame, "on a stream that no client opens (RFC 9113 §5.1.1)");
         }
         let received = self.streams.entry(frame.stream).or_default();
