@@ -55,8 +55,9 @@ fn a_changed_map_counts_for_new_handshakes_at_once_and_open_connections_live_on(
 fn a_stem_without_files_is_reported_and_hurts_nobody_else() {
     let cluster = cluster(r#"{"*.lain":"web","a.shop.lain":"missing"}"#);
     eventually(SOON, "the map is known", || cluster.shows("x.lain", &cluster.web));
-    let status = || cluster.router.status().to_string();
-    eventually(SOON, "it is reported", || status().contains("missing"));
+    // As what it is: a rejection, or a trouble of the certificates.
+    let said = || cluster.router.status().to_string() + &cluster.router.admin_get("/v1/rejections").1;
+    eventually(SOON, "it is reported", || said().contains("missing"));
     assert!(cluster.shows("b.shop.lain", &cluster.web));
 }
 
