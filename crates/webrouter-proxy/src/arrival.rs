@@ -73,7 +73,8 @@ async fn identify(
     }
     let acceptor = match (security, &core.tls) {
         (Security::Tls, Some(acceptor)) => acceptor,
-        _ => {
+        (Security::Tls, None) => return None,
+        (Security::Plain, _) => {
             let version = if core.config.h2c { preface(&stream).await? } else { Version::Http1 };
             return Some(Arrived { transport: Transport::Tcp(stream), version, peer });
         }

@@ -23,6 +23,9 @@ pub(crate) fn write_page(
     out: &mut Vec<u8>,
 ) {
     let id = received_request_id(head, bytes).unwrap_or(record.made_id.as_bytes());
+    if is_grpc(head, bytes) {
+        return write_grpc_status(error, verdict.status, id, date, out);
+    }
     let reason = reason_phrase(verdict.status);
     let mut page =
         format!("{} {reason}\n\n{error}\n\ncause: {}\nrequest id: ", verdict.status, verdict.cause).into_bytes();
@@ -43,6 +46,34 @@ pub(crate) fn write_page(
     if head.method.of_bytes(bytes) != b"HEAD" {
         out.extend_from_slice(&page);
     }
+}
+
+/// gRPC reads no page: its status is a field, here of an answer that is nothing but its head (gRPC over HTTP/2,
+/// "Trailers-Only").
+fn write_grpc_status(error: &ProxyError, status: u16, id: &[u8], date: &[u8], out: &mut Vec<u8>) {
+    // As gRPC's own table of HTTP statuses has it (http-grpc-status-mapping.md).
+    let code = match status {
+        400 | 431 => 13,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    };
+    status_line(out, 200, b"OK");
+    field(out, b"Date", date);
+    field(out, b"Content-Type", b"application/grpc");
+    number_field(out, b"grpc-status", code);
+    field(out, b"grpc-message", error.to_string().as_bytes());
+    field(out, b"X-Request-Id", id);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn is_grpc(head: &RequestHead, bytes: &[u8]) -> bool {
+    let begins = |value: &[u8]| value.get(..16).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/grpc"));
+    head.version == Version::Http2
+        && head
+            .fields
+            .iter()
+            .any(|field| field.name.of_bytes(bytes) == b"content-type" && begins(field.value.of_bytes(bytes)))
 }
 
 /// Writes a redirect without a body.
