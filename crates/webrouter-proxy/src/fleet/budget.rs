@@ -42,9 +42,9 @@ impl Budget {
         let share_of_time = recent.as_secs_f64() / passed.as_secs_f64().max(f64::MIN_POSITIVE);
         let came = requests.saturating_sub(before) as f64 * share_of_time.min(1.0);
         let earned = came * retries.share + recent.as_secs_f64() * retries.floor;
-        // At least one whole retry: a share alone earns it in small parts.
-        let most = earned.max(retries.floor).max(1.0);
-        self.left = (self.left + earned).min(most).max(self.left);
+        // What is not used fades, at the pace at which the window passes.
+        let kept = self.left * (1.0 - recent.as_secs_f64() / WINDOW.as_secs_f64());
+        self.left = kept + earned;
         let granted = self.left >= 1.0;
         if granted {
             self.left -= 1.0;
