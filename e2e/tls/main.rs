@@ -13,6 +13,7 @@ mod redirects;
 mod resumption;
 mod scopes;
 mod ssl_map;
+mod stopping;
 mod versions;
 
 use std::net::SocketAddr;

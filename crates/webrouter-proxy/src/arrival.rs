@@ -1,5 +1,6 @@
 //! From an accepted socket to a protocol: the PROXY protocol's header, the TLS handshake, which version of HTTP.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -10,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use crate::clients::Presence;
 use crate::config::{Scope, Security};
 use crate::connection::{ClientCertificate, Peer};
 use crate::core::Core;
@@ -41,29 +43,34 @@ pub(crate) enum Transport {
 /// Finds out what a connection is; `None` when it is nothing that can be served, which was counted.
 pub(crate) async fn run(
     core: &Core,
+    presence: &Presence,
     stream: TcpStream,
     address: IpAddr,
     scope: Scope,
     security: Security,
 ) -> Option<Arrived> {
-    timeout(core.config.timeouts.request_header, identify(core, stream, address, scope, security)).await.ok()?
+    timeout(core.config.timeouts.request_header, identify(core, presence, stream, address, scope, security))
+        .await
+        .ok()?
 }
 
 async fn identify(
     core: &Core,
+    presence: &Presence,
     mut stream: TcpStream,
     address: IpAddr,
     scope: Scope,
     security: Security,
 ) -> Option<Arrived> {
-    let mut peer =
-        Peer { address, proxy: None, scope, security, server_name: None, certificate: ClientCertificate::NotAsked };
-    if core.config.proxy_protocol.iter().any(|net| net.contains(&address)) {
+    let mut peer = Peer { address, scope, security, server_name: None, certificate: ClientCertificate::NotAsked };
+    let says_who = core.config.proxy_protocol.iter().any(|net| net.contains(&address));
+    if security == Security::Plain && !says_who && !core.config.h2c {
+        return Some(Arrived { transport: Transport::Tcp(stream), version: Version::Http1, peer });
+    }
+    begun(&stream, presence).await?;
+    if says_who {
         match proxy_protocol::read(&mut stream).await {
-            Ok(client) => {
-                peer.proxy = client.map(|_| address);
-                peer.address = client.unwrap_or(address);
-            }
+            Ok(client) => peer.address = client.unwrap_or(address),
             Err(error) => {
                 tracing::debug!(%address, %error, "connection without a PROXY protocol header");
                 core.metrics.protocol_error(webrouter_telemetry::cause::Cause::BadProxyHeader);
@@ -92,6 +99,16 @@ async fn identify(
         Protocol::Http2 => Version::Http2,
     };
     Some(Arrived { transport: Transport::Tls(Box::new(handshaken.stream)), version, peer })
+}
+
+/// Waits for the first byte; `None` when the client leaves, or the core stops, before there is one.
+async fn begun(stream: &TcpStream, presence: &Presence) -> Option<()> {
+    let mut byte = [0];
+    poll_fn(|context| match stream.poll_peek(context, &mut ReadBuf::new(&mut byte)) {
+        Poll::Ready(peeked) => Poll::Ready(peeked.ok().filter(|read| *read > 0).map(drop)),
+        Poll::Pending => presence.poll_stop(context).map(|()| None),
+    })
+    .await
 }
 
 /// Whether the client begins with HTTP/2's preface (RFC 9113 §3.3), which is left where it is; `None` when it left.

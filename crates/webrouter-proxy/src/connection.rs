@@ -30,8 +30,6 @@ pub(crate) struct Client {
 pub(crate) struct Peer {
     /// The client's, or what the PROXY protocol says of it.
     pub(crate) address: IpAddr,
-    /// Who said so.
-    pub(crate) proxy: Option<IpAddr>,
     pub(crate) scope: Scope,
     pub(crate) security: Security,
     /// The host that it named in the TLS handshake.
@@ -63,7 +61,8 @@ pub(crate) async fn serve(
     (scope, security): (Scope, Security),
 ) {
     let address = peer.ip().to_canonical();
-    let Some(arrived) = Box::pin(arrival::run(&core, stream, address, scope, security)).await else { return };
+    let arriving = arrival::run(&core, &presence, stream, address, scope, security);
+    let Some(arrived) = Box::pin(arriving).await else { return };
     let Arrived { transport, version, peer } = arrived;
     let peer = Rc::new(peer);
     if version == Version::Http2 {

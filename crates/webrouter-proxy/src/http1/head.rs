@@ -308,9 +308,7 @@ impl Framer {
     }
 
     fn take_length(&mut self, value: &[u8]) -> Result<(), HeadError> {
-        let digits = (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
-        let parsed = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
-        let length: u64 = parsed.ok_or(HeadError::ContentLength)?;
+        let length = content_length(value)?;
         if self.length.is_some_and(|earlier| earlier != length) {
             return Err(HeadError::ContentLength);
         }
@@ -318,6 +316,13 @@ impl Framer {
         self.lengths += 1;
         Ok(())
     }
+}
+
+/// The value of a `Content-Length`: digits, and no more of them than any body needs (RFC 9112 §6.2).
+pub(crate) fn content_length(value: &[u8]) -> Result<u64, HeadError> {
+    let digits = (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    let parsed = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
+    parsed.ok_or(HeadError::ContentLength)
 }
 
 fn with_storage<'b, T>(

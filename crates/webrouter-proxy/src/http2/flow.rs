@@ -19,6 +19,7 @@ use tokio::io::ReadBuf;
 use super::head::{read_request, read_response, read_trailers, write_response, write_trailers};
 use super::origin::Lease;
 use crate::deadline::at_once;
+use crate::http1::head::content_length;
 
 /// One request and its answer.
 pub(crate) struct Flow {
@@ -280,7 +281,7 @@ impl Incoming {
 
 /// What a head says of its body's length; `h2` holds the body to it.
 fn told_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    content_length(headers.get(http::header::CONTENT_LENGTH)?.as_bytes()).ok()
 }
 
 /// Whether the peer was not there, ended the connection or the stream.

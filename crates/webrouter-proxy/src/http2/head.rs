@@ -14,7 +14,7 @@ use crate::exchange::Scratch;
 use crate::http1::body::each_passable_trailer;
 use crate::http1::encode::{decimal, field};
 use crate::http1::field::{Field, Known, Span};
-use crate::http1::head::{Framing, HeadError, RequestHead, Version};
+use crate::http1::head::{Framing, HeadError, RequestHead, Version, content_length};
 
 /// A head that was written by us and cannot be said in HTTP/2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,8 +33,7 @@ pub(crate) fn receive(
     let Scratch { inbound, head, .. } = scratch;
     let mut body = Vec::new();
     let whole = flow.take_arrived(AT_HAND, &mut body);
-    let key = STANDARD.encode(random.to_ne_bytes());
-    write_request(&parts, whole && body.is_empty(), key.as_bytes(), max_fields, head, inbound)?;
+    write_request(&parts, whole && body.is_empty(), random, max_fields, head, inbound)?;
     let head_len = inbound.len();
     if whole && head.framing == Framing::Stream {
         head.framing = Framing::Length(body.len() as u64);
@@ -45,12 +44,12 @@ pub(crate) fn receive(
 
 /// Writes a request's head as HTTP/1.1 would, field by field, and what it parses to. `ends` tells that no body follows.
 ///
-/// An extended CONNECT for a WebSocket (RFC 8441 §5) becomes the GET that asks an HTTP/1.1 server for the same; `key` is
-/// its `Sec-WebSocket-Key`.
+/// An extended CONNECT for a WebSocket (RFC 8441 §5) becomes the GET that asks an HTTP/1.1 server for the same, with a key
+/// made of `random`.
 pub(crate) fn write_request(
     parts: &Parts,
     ends: bool,
-    key: &[u8],
+    random: u128,
     max_fields: usize,
     head: &mut RequestHead,
     out: &mut Vec<u8>,
@@ -110,7 +109,7 @@ pub(crate) fn write_request(
         }
         fields.put(b"connection", b"upgrade")?;
         fields.put(b"upgrade", b"websocket")?;
-        fields.put(b"sec-websocket-key", key)?;
+        fields.put(b"sec-websocket-key", STANDARD.encode(random.to_be_bytes()).as_bytes())?;
         fields.head.connection.upgrade = true;
         fields.out.extend_from_slice(b"\r\n");
         return Ok(());
@@ -180,12 +179,6 @@ fn put(out: &mut Vec<u8>, bytes: &[u8]) -> Span {
 fn put_end(out: &mut Vec<u8>, bytes: &[u8]) -> usize {
     out.extend_from_slice(bytes);
     out.len()
-}
-
-fn content_length(value: &[u8]) -> Result<u64, BadRequest> {
-    let digits = (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
-    let parsed = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
-    parsed.ok_or(HeadError::ContentLength.into())
 }
 
 /// An answer's head, from how we write it in HTTP/1.1, and the length of its body where it says one. What concerns one

@@ -13,7 +13,7 @@ fn request(method: &str, uri: &str, fields: &[(&str, &str)], ends: bool) -> Resu
         parts.extensions.insert(h2::ext::Protocol::from_static("websocket"));
     }
     let (mut head, mut out) = (RequestHead::default(), Vec::new());
-    write_request(&parts, ends, b"KEY", 8, &mut head, &mut out)?;
+    write_request(&parts, ends, 7, 8, &mut head, &mut out)?;
     // Every span has to point at what was written.
     let written = String::from_utf8(out).expect("text");
     let of = |span: Span| String::from_utf8_lossy(span.of_bytes(written.as_bytes())).into_owned();
@@ -48,7 +48,7 @@ fn a_request_is_written_as_http_1_writes_it() {
         "http://a.test/chat",
         &[("sec-websocket-version", "13")],
         "GET /chat HTTP/2.0\nhost: a.test\nsec-websocket-version: 13\nconnection: upgrade\nupgrade: websocket\n\
-         sec-websocket-key: KEY\n\n",
+         sec-websocket-key: AAAAAAAAAAAAAAAAAAAABw==\n\n",
     );
 }
 
