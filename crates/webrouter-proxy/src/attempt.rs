@@ -58,6 +58,7 @@ impl Attempt<'_> {
             Ok(()) => Upload::new(UploadState::Running, limit),
         };
         let patience = Patience { read: core.config.timeouts.request_body, write: timeouts.upstream };
+        let ends_with_connection;
         let (kept_for, relayed) = {
             let uploading = pin!(upload.run(body, &mut client_reader, &mut writer, patience));
             let mut background = Background { upload: uploading, over: false };
@@ -74,7 +75,8 @@ impl Attempt<'_> {
             }
             let kept_for = scratch.response_head.kept_for(&scratch.response);
             let delivery = delivery(core, request, scratch, record, &upload);
-            if delivery.framing == Framing::UntilClose {
+            ends_with_connection = delivery.framing == Framing::UntilClose;
+            if ends_with_connection {
                 client_writer.set_end(End::Reset);
             }
             let down = Down { core, timeouts, scratch, record, delivery, head_len };
@@ -84,7 +86,9 @@ impl Attempt<'_> {
         record.bytes_received = body.moved;
         record.leftover = upload.leftover.take();
         let tail = relayed?;
-        stream.set_end(End::Proper);
+        if ends_with_connection {
+            stream.set_end(End::Proper);
+        }
         let uploaded = upload.state.get() == UploadState::Done;
         let answer = &scratch.response_head;
         record.body_read = uploaded && record.leftover.is_empty();
