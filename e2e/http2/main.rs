@@ -27,6 +27,7 @@ mod streams;
 mod web_sockets;
 mod windows;
 
+mod endpoints;
 mod floods;
 mod resources;
 

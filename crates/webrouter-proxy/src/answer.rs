@@ -1,7 +1,5 @@
 //! The head of an endpoint's answer: interim ones pass through, the final one is kept.
 
-use std::io;
-
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 use webrouter_routing::policy::Timeouts;
@@ -87,11 +85,7 @@ impl AnswerHead<'_> {
                 Err(_) => return Err(ProxyError::UpstreamTimeout),
                 Ok(Ok(0)) => return Err(ProxyError::UpstreamClosed),
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => return Err(ProxyError::HostSilent),
-                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    return Err(ProxyError::UpstreamRefused);
-                }
-                Ok(Err(_)) => return Err(ProxyError::UpstreamReset),
+                Ok(Err(error)) => return Err(ProxyError::of_answer(&error)),
             }
         }
     }

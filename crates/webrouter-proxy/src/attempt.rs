@@ -52,7 +52,9 @@ impl Attempt<'_> {
         let Scratch { outbound, outbound_head_len, .. } = &*scratch;
         let opening = Opening { bytes: outbound, head_len: *outbound_head_len, ends: body.is_done() };
         let upload = match writer.open(opening, timeouts.upstream, deadline).await {
-            Err(BodyError::WriteTimeout) => return Err(ProxyError::UpstreamWriteTimeout),
+            Err(error @ (BodyError::WriteTimeout | BodyError::WriteLeft | BodyError::Unsayable)) => {
+                return Err(ProxyError::of_upload(&error));
+            }
             Err(_) => Upload::new(UploadState::Refused, limit),
             Ok(()) if body.is_done() => Upload::new(UploadState::Done, limit),
             Ok(()) => Upload::new(UploadState::Running, limit),

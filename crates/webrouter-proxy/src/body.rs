@@ -7,6 +7,8 @@ use tokio::time::Instant;
 use crate::deadline::{Deadline, Expired, at_once};
 use crate::http1::body::{ChunkDecoder, ChunkError, ChunkSize, encode_end};
 use crate::http1::head::Framing;
+use crate::http2::flow::OpenError;
+use crate::http2::gone::Gone;
 use crate::splice::{self, Pipe};
 use crate::stream::{Reader, Writer};
 
@@ -50,9 +52,23 @@ pub(crate) enum BodyError {
     ReadTimeout,
     /// The receiver closed its connection.
     WriteFailed,
+    /// The receiver takes nothing on this connection any more, and has taken nothing of this.
+    WriteLeft,
     WriteTimeout,
+    /// The head before it has no form in the receiver's version of HTTP.
+    Unsayable,
     Malformed(ChunkError),
     OverLimit,
+}
+
+impl From<OpenError> for BodyError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Unsayable(_) => Self::Unsayable,
+            OpenError::Io(error) if Gone::of(&error) == Some(Gone::Left) => Self::WriteLeft,
+            OpenError::Io(_) => Self::WriteFailed,
+        }
+    }
 }
 
 impl From<ChunkError> for BodyError {

@@ -1,5 +1,6 @@
 //! What goes wrong with a request, whose fault it is, and the one place that says what follows from it.
 
+use std::io;
 use std::time::Duration;
 
 use webrouter_routing::path::PathError;
@@ -8,6 +9,7 @@ use webrouter_telemetry::cause::Cause;
 use crate::body::BodyError;
 use crate::http1::body::ChunkError;
 use crate::http1::head::HeadError;
+use crate::http2::gone::Gone;
 
 /// Why a request ends without the answer of an app.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,12 @@ pub(crate) enum ProxyError {
     /// It said that it has processed nothing of it (RFC 9113 §8.7).
     #[error("the endpoint refused the request unprocessed")]
     UpstreamRefused,
+    /// It said so of the connection, before it took the request (RFC 9113 §6.8).
+    #[error("the endpoint takes no more requests on this connection")]
+    UpstreamLeft,
+    /// It reset the request alone (RFC 9113 §8.7); the connection lives.
+    #[error("the endpoint gave the request up before it answered")]
+    UpstreamGaveUp,
     #[error("the endpoint's host does not acknowledge what is sent to it")]
     HostSilent,
     #[error("the endpoint did not begin to answer in time")]
@@ -107,6 +115,8 @@ pub(crate) enum BadResponse {
     HeadTooLarge,
     #[error("it switches protocols unasked")]
     UnaskedUpgrade,
+    #[error("its head cannot be sent in HTTP/2")]
+    Unsayable,
 }
 
 /// What follows from an error.
@@ -146,7 +156,9 @@ impl ProxyError {
             Self::Drained { .. } => (503, Cause::Draining, Page),
             Self::HostSilent => (504, Cause::HostSilent, Page),
             Self::UpstreamClosed => (502, Cause::UpstreamClosed, Page),
-            Self::UpstreamReset | Self::UpstreamRefused => (502, Cause::UpstreamReset, Page),
+            Self::UpstreamReset | Self::UpstreamRefused | Self::UpstreamLeft | Self::UpstreamGaveUp => {
+                (502, Cause::UpstreamReset, Page)
+            }
             Self::Busy { cause, .. } => (503, *cause, Page),
             Self::CircuitOpen { .. } => (503, Cause::CircuitOpen, Page),
             Self::FirstByteTimeout => (504, Cause::FirstByteTimeout, Page),
@@ -172,6 +184,7 @@ impl ProxyError {
             self,
             Self::UpstreamClosed
                 | Self::UpstreamReset
+                | Self::UpstreamGaveUp
                 | Self::HostSilent
                 | Self::FirstByteTimeout
                 | Self::UpstreamTimeout
@@ -204,14 +217,33 @@ impl ProxyError {
 
     /// Whether the request can be sent again, if nothing of an answer was seen and its method is idempotent.
     pub(crate) fn may_be_repeated(&self) -> bool {
-        use ProxyError::{FirstByteTimeout, HostSilent, UpstreamClosed, UpstreamReset, UpstreamWriteTimeout};
-        matches!(self, UpstreamClosed | UpstreamReset | HostSilent | FirstByteTimeout | UpstreamWriteTimeout)
+        use ProxyError::{
+            FirstByteTimeout, HostSilent, UpstreamClosed, UpstreamGaveUp, UpstreamReset, UpstreamWriteTimeout,
+        };
+        matches!(self, UpstreamClosed | UpstreamReset | UpstreamGaveUp | HostSilent)
+            || matches!(self, FirstByteTimeout | UpstreamWriteTimeout)
             || self.is_unprocessed()
     }
 
     /// Whether the endpoint said that it has not begun: then even what is not idempotent can be sent again.
     pub(crate) fn is_unprocessed(&self) -> bool {
-        matches!(self, Self::UpstreamRefused)
+        matches!(self, Self::UpstreamRefused | Self::UpstreamLeft)
+    }
+
+    /// Whether it is how a connection ends that its peer closed while it was idle, as it may.
+    pub(crate) fn is_stale_connection(&self) -> bool {
+        matches!(self, Self::UpstreamClosed | Self::UpstreamReset | Self::UpstreamLeft)
+    }
+
+    /// What an answer's head that could not be read means.
+    pub(crate) fn of_answer(error: &io::Error) -> Self {
+        match Gone::of(error) {
+            Some(Gone::Refused) => Self::UpstreamRefused,
+            Some(Gone::Left) => Self::UpstreamLeft,
+            Some(Gone::Reset) => Self::UpstreamGaveUp,
+            None if error.kind() == io::ErrorKind::TimedOut => Self::HostSilent,
+            None => Self::UpstreamReset,
+        }
     }
 
     /// When to come again, where that can be said.
@@ -232,14 +264,17 @@ impl ProxyError {
             BodyError::Malformed(malformed) => BadRequest::Body(*malformed).into(),
             BodyError::OverLimit => BadRequest::BodyTooLarge.into(),
             BodyError::WriteFailed => Self::UpstreamReset,
+            BodyError::WriteLeft => Self::UpstreamLeft,
             BodyError::WriteTimeout => Self::UpstreamWriteTimeout,
+            BodyError::Unsayable => BadRequest::Target.into(),
         }
     }
 
     /// What an answer that did not go through means.
     pub(crate) fn of_download(error: &BodyError) -> Self {
         match error {
-            BodyError::WriteFailed => Self::ClientClosed,
+            BodyError::WriteFailed | BodyError::WriteLeft => Self::ClientClosed,
+            BodyError::Unsayable => BadResponse::Unsayable.into(),
             BodyError::WriteTimeout => Self::ClientWriteTimeout,
             BodyError::ReadTimeout => Self::UpstreamTimeout,
             BodyError::ReadCut | BodyError::Malformed(_) | BodyError::OverLimit => Self::BodyCut,

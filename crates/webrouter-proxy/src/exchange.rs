@@ -160,7 +160,7 @@ async fn serve(
 ) -> Result<Served, ProxyError> {
     let limits = &core.config.limits;
     if let Stream::Http2(flow) = &client.stream {
-        record.head_len = http2::head::receive(flow, limits.request_headers, core.random_id().0, scratch)?;
+        record.head_len = http2::head::receive(flow, limits, core.random_id().0, scratch)?;
     } else {
         match read_head(core, client, &mut scratch.inbound).await? {
             Arrival::Head(head_len) => record.head_len = head_len,

@@ -152,7 +152,7 @@ impl Forwarding<'_> {
             drop(connection);
             let untouched = !record.answered && !record.interim && scratch.response.is_empty();
             // An idle connection that its peer closed says nothing about the endpoint.
-            let stale = reused && untouched && matches!(error, ProxyError::UpstreamClosed | ProxyError::UpstreamReset);
+            let stale = reused && untouched && error.is_stale_connection();
             if let Some(cause) = error.endpoint_fault().filter(|_| !stale) {
                 let unreachable = matches!(error, ProxyError::HostSilent);
                 let fault = if unreachable { Fault::Unreachable(cause) } else { Fault::Broken(cause) };

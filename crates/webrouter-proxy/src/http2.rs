@@ -8,6 +8,7 @@
 //! header compression and windows are the `h2` crate's; `meter` counts what it lets through and is of no use to anybody.
 
 pub(crate) mod flow;
+pub(crate) mod gone;
 pub(crate) mod head;
 pub(crate) mod meter;
 pub(crate) mod origin;

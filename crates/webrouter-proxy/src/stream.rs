@@ -197,7 +197,7 @@ impl Writer<'_> {
             return write_all(self, bytes, patience, deadline).await;
         };
         let (head, body) = bytes.split_at_checked(head_len).ok_or(BodyError::WriteFailed)?;
-        flow.open(head, ends && body.is_empty()).map_err(|_| BodyError::WriteFailed)?;
+        flow.open(head, ends && body.is_empty())?;
         write_all(self, body, patience, deadline).await?;
         if ends { self.finish(b"") } else { Ok(()) }
     }

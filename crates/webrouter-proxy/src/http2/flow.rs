@@ -16,7 +16,8 @@ use http::HeaderMap;
 use http::request::Parts;
 use tokio::io::ReadBuf;
 
-use super::head::{read_request, read_response, read_trailers, write_response, write_trailers};
+use super::gone::{Gone, io_error};
+use super::head::{Unsayable, read_request, read_response, read_trailers, write_response, write_trailers};
 use super::origin::Lease;
 use crate::deadline::at_once;
 use crate::http1::head::content_length;
@@ -35,6 +36,15 @@ impl fmt::Debug for Flow {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Flow").finish_non_exhaustive()
     }
+}
+
+/// Why a head was not sent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error(transparent)]
+    Unsayable(#[from] Unsayable),
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 #[derive(Debug)]
@@ -117,24 +127,24 @@ impl Flow {
     }
 
     /// Sends a head that is written as HTTP/1.1 writes it: an interim one, or the one before the body.
-    pub(crate) fn open(&self, head: &[u8], ends: bool) -> io::Result<()> {
+    pub(crate) fn open(&self, head: &[u8], ends: bool) -> Result<(), OpenError> {
         let outgoing = &mut *self.outgoing.borrow_mut();
         match outgoing {
             Outgoing::Answer(answer) => {
-                let (response, left) = read_response(head).map_err(io::Error::other)?;
+                let (response, left) = read_response(head)?;
                 if response.status().is_informational() {
-                    return answer.send_informational(response).map_err(io_error);
+                    return Ok(answer.send_informational(response).map_err(io_error)?);
                 }
                 let stream = answer.send_response(response, ends).map_err(io_error)?;
                 *outgoing = Outgoing::Body { stream, left, ended: ends };
             }
             Outgoing::Request(connection) => {
-                let (request, left) = read_request(head).map_err(io::Error::other)?;
+                let (request, left) = read_request(head)?;
                 let (answer, stream) = connection.send_request(request, ends).map_err(io_error)?;
                 self.incoming.borrow_mut().source = Source::Answer(answer);
                 *outgoing = Outgoing::Body { stream, left, ended: ends };
             }
-            Outgoing::Body { .. } => return Err(io::ErrorKind::InvalidInput.into()),
+            Outgoing::Body { .. } => return Err(OpenError::Io(io::ErrorKind::InvalidInput.into())),
         }
         Ok(())
     }
@@ -213,7 +223,7 @@ impl Flow {
         match reset {
             // The rest of a request is not needed (RFC 9113 §8.1).
             Ok(Reason::NO_ERROR) => Poll::Ready(Ok(())),
-            Ok(_) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            Ok(_) => Poll::Ready(Err(io::Error::other(Gone::Reset))),
             Err(error) => Poll::Ready(Err(io_error(error))),
         }
     }
@@ -282,19 +292,4 @@ impl Incoming {
 /// What a head says of its body's length; `h2` holds the body to it.
 fn told_length(headers: &HeaderMap) -> Option<u64> {
     content_length(headers.get(http::header::CONTENT_LENGTH)?.as_bytes()).ok()
-}
-
-/// Whether the peer was not there, ended the connection or the stream.
-fn io_error(error: h2::Error) -> io::Error {
-    if error.is_io()
-        && let Some(error) = error.get_io()
-    {
-        return error.kind().into();
-    }
-    match error.reason() {
-        // RFC 9113 §8.7: nothing of it was processed.
-        Some(Reason::REFUSED_STREAM) => io::ErrorKind::ConnectionRefused.into(),
-        _ if error.is_remote() => io::ErrorKind::ConnectionReset.into(),
-        _ => io::Error::other(error),
-    }
 }

@@ -9,6 +9,7 @@ use http::{Request, Response, StatusCode, Uri};
 use memchr::memchr;
 
 use super::flow::Flow;
+use crate::config::Limits;
 use crate::error::BadRequest;
 use crate::exchange::Scratch;
 use crate::http1::body::each_passable_trailer;
@@ -23,18 +24,16 @@ pub(crate) struct Unsayable;
 
 /// Takes a client's request, and what has arrived of its body, into the buffers that HTTP/1.1 would have filled; says how
 /// long the head is.
-pub(crate) fn receive(
-    flow: &Flow,
-    max_fields: usize,
-    random: u128,
-    scratch: &mut Scratch,
-) -> Result<usize, BadRequest> {
+pub(crate) fn receive(flow: &Flow, limits: &Limits, random: u128, scratch: &mut Scratch) -> Result<usize, BadRequest> {
     let parts = flow.take_request().ok_or(BadRequest::Target)?;
     let Scratch { inbound, head, .. } = scratch;
     let mut body = Vec::new();
     let whole = flow.take_arrived(AT_HAND, &mut body);
-    write_request(&parts, whole && body.is_empty(), random, max_fields, head, inbound)?;
+    write_request(&parts, whole && body.is_empty(), random, limits.request_headers, head, inbound)?;
     let head_len = inbound.len();
+    if head_len > limits.request_head_bytes {
+        return Err(BadRequest::HeadTooLarge);
+    }
     if whole && head.framing == Framing::Stream {
         head.framing = Framing::Length(body.len() as u64);
     }

@@ -26,6 +26,8 @@ pub(crate) struct Meter {
     tokens: Cell<i32>,
     since: Cell<Instant>,
     breach: Cell<Option<Breach>>,
+    /// Bytes that the client took, or its kernel did.
+    written: Cell<u64>,
     scanner: RefCell<Scanner>,
 }
 
@@ -53,6 +55,7 @@ impl Meter {
             tokens: Cell::new(MOST_TOKENS),
             since: Cell::new(Instant::now()),
             breach: Cell::new(None),
+            written: Cell::new(0),
             scanner: RefCell::new(Scanner { skip: PREFACE_LEN, header: [0; HEADER_LEN], have: 0, begun: false }),
         })
     }
@@ -60,6 +63,16 @@ impl Meter {
     /// What the connection has to be ended for, if anything.
     pub(crate) fn breach(&self) -> Option<Breach> {
         self.breach.get()
+    }
+
+    /// How many bytes went out so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.get()
+    }
+
+    fn wrote(&self, bytes: usize) {
+        self.written.set(self.written.get() + bytes as u64);
+        self.earn(i32::try_from(bytes / BYTES_PER_TOKEN).unwrap_or_default());
     }
 
     /// A request was answered.
@@ -109,10 +122,13 @@ impl Meter {
 
     /// Accounts for a frame (RFC 9113 §4.1); says how long its payload is.
     fn judge(&self, header: [u8; HEADER_LEN]) -> usize {
-        let [high, middle, low, kind, ..] = header;
+        let [high, middle, low, kind, flags, ..] = header;
         let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         match kind {
-            DATA if length > 0 => self.earn(i32::try_from(length / BYTES_PER_TOKEN).unwrap_or_default()),
+            // Padding alone carries nothing, either.
+            DATA if length > 0 && flags & PADDED == 0 => {
+                self.earn(i32::try_from(length / BYTES_PER_TOKEN).unwrap_or_default())
+            }
             DATA => self.pay(1, Flood::Empty),
             HEADERS => self.pay(1, Flood::Resets),
             RST_STREAM => self.pay(RESET, Flood::Resets),
@@ -150,7 +166,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Metered<T> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Self { io, meter } = self.get_mut();
         let written = ready!(Pin::new(io).poll_write(context, bytes))?;
-        meter.earn(i32::try_from(written / BYTES_PER_TOKEN).unwrap_or_default());
+        meter.wrote(written);
         Poll::Ready(Ok(written))
     }
 
@@ -161,7 +177,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Metered<T> {
     ) -> Poll<io::Result<usize>> {
         let Self { io, meter } = self.get_mut();
         let written = ready!(Pin::new(io).poll_write_vectored(context, buffers))?;
-        meter.earn(i32::try_from(written / BYTES_PER_TOKEN).unwrap_or_default());
+        meter.wrote(written);
         Poll::Ready(Ok(written))
     }
 
@@ -181,6 +197,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Metered<T> {
 const PREFACE_LEN: usize = 24;
 const HEADER_LEN: usize = 9;
 const DATA: u8 = 0;
+const PADDED: u8 = 8;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
@@ -228,6 +245,7 @@ mod tests {
         check([0, 0, 8, PING, 0, 0, 0, 0, 0], 0, 1000..1200, Some(Flood::Pings));
         check([0, 0, 6, SETTINGS, 0, 0, 0, 0, 0], 0, 1000..1200, Some(Flood::Settings));
         check([0, 0, 0, DATA, 0, 0, 0, 0, 1], 0, 1000..1200, Some(Flood::Empty));
+        check([0, 0, 1, DATA, PADDED, 0, 0, 0, 1], 0, 1000..1200, Some(Flood::Empty));
         check([0, 0, 0, CONTINUATION, 0, 0, 0, 0, 1], 0, 100..200, Some(Flood::Empty));
         check([0, 0, 4, RST_STREAM, 0, 0, 0, 0, 1], 0, 100..200, Some(Flood::Resets));
         check([0, 0, 5, 2, 0, 0, 0, 0, 1], 0, 1000..1200, Some(Flood::Idle));

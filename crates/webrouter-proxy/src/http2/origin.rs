@@ -81,9 +81,10 @@ impl Drop for Lease {
     }
 }
 
-/// What an endpoint may send ahead of its reader, of one answer and of all on a connection.
-const WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// What an endpoint may send ahead of its reader, of one answer and of all on a connection: clients that do not read take
+/// nothing from the others.
+const WINDOW: u32 = 128 * 1024;
+const CONNECTION_WINDOW: u32 = WINDOW * MAX_STREAMS as u32;
 const MAX_SEND_BUFFER: usize = 128 * 1024;
 const MAX_HEAD_BYTES: u32 = 64 * 1024;
 const MAX_STREAMS: usize = 128;

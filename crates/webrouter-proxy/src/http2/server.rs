@@ -37,7 +37,8 @@ pub(crate) async fn serve(core: Rc<Core>, presence: Presence, transport: Transpo
     let meter = Meter::new();
     let handshake = builder(&core).handshake(Metered::new(transport, Rc::clone(&meter)));
     let Ok(Ok(connection)) = timeout(core.config.timeouts.request_header, handshake).await else { return };
-    Box::pin(Serving { core, presence, peer, meter, connection, leaving: false }.run()).await;
+    let serving = Serving { core, presence, peer, meter, connection, exchanges: Rc::default(), leaving: false };
+    Box::pin(serving.run()).await;
 }
 
 fn builder(core: &Core) -> Builder {
@@ -47,7 +48,8 @@ fn builder(core: &Core) -> Builder {
         .initial_window_size(WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(limits.request_head_bytes).unwrap_or(u32::MAX))
+        // What is a little too large is answered by us, and seen in the log.
+        .max_header_list_size(u32::try_from(limits.request_head_bytes.saturating_mul(2)).unwrap_or(u32::MAX))
         .max_send_buffer_size(MAX_SEND_BUFFER)
         .max_local_error_reset_streams(Some(MAX_ERRORS))
         .enable_connect_protocol();
@@ -60,6 +62,8 @@ struct Serving {
     peer: Rc<Peer>,
     meter: Rc<Meter>,
     connection: Http2,
+    /// Requests that are being served, counted by their clones.
+    exchanges: Rc<()>,
     /// Whether the client was told that nothing new is taken (RFC 9113 §6.8).
     leaving: bool,
 }
@@ -68,6 +72,7 @@ impl Serving {
     async fn run(mut self) {
         let mut deadline = Deadline::new();
         let mut idle_since = Some(Instant::now());
+        let mut written = 0;
         loop {
             let keep_alive = if self.leaving { FAREWELL } else { self.core.config.timeouts.keep_alive };
             let at = idle_since.unwrap_or_else(Instant::now) + keep_alive;
@@ -77,6 +82,11 @@ impl Serving {
                 Ok(Event::Breach(breach)) => return self.end(breach).await,
                 Ok(Event::Over) => return,
                 Err(_) if idle_since.is_none_or(|since| since.elapsed() < keep_alive) => {}
+                // Answers that are made are still being read.
+                Err(_) if self.connection.has_streams() && self.meter.written() > written => {
+                    written = self.meter.written();
+                    idle_since = Some(Instant::now());
+                }
                 Err(_) if self.leaving => return,
                 Err(_) => {
                     self.leave();
@@ -86,7 +96,8 @@ impl Serving {
         }
     }
 
-    /// Drives the connection until something is to be done; notes since when it has no streams.
+    /// Drives the connection until something is to be done; notes since when no request is being served. Streams may be
+    /// left: of answers that nobody reads.
     async fn next(&mut self, idle_since: &mut Option<Instant>) -> Event {
         poll_fn(|context| {
             let accepted = self.connection.poll_accept(context);
@@ -105,9 +116,9 @@ impl Serving {
                 Poll::Ready(None) => return Poll::Ready(Event::Over),
                 Poll::Pending => {}
             }
-            match self.connection.has_streams() {
-                true => *idle_since = None,
-                false => drop(idle_since.get_or_insert_with(Instant::now)),
+            match Rc::strong_count(&self.exchanges) {
+                1 => drop(idle_since.get_or_insert_with(Instant::now)),
+                _ => *idle_since = None,
             }
             match self.leaving {
                 true => Poll::Pending,
@@ -118,7 +129,7 @@ impl Serving {
     }
 
     fn spawn(&self, request: Request<RecvStream>, answer: Answer) {
-        let (core, meter) = (Rc::clone(&self.core), Rc::clone(&self.meter));
+        let (core, meter, served) = (Rc::clone(&self.core), Rc::clone(&self.meter), Rc::clone(&self.exchanges));
         let stream = Stream::Http2(Box::new(Flow::of_client(request, answer)));
         let mut client = Client { stream, peer: Rc::clone(&self.peer), deadline: Deadline::new() };
         tokio::task::spawn_local(async move {
@@ -127,6 +138,7 @@ impl Serving {
                 meter.answered();
             }
             core.put_scratch(scratch);
+            drop(served);
         });
     }
 
@@ -150,7 +162,7 @@ impl Serving {
 
 /// What a client may send ahead of the endpoint, of one body and of all on a connection; that much is kept in memory.
 const WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 512 * 1024;
+const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 /// What waits to be sent on one stream.
 const MAX_SEND_BUFFER: usize = 64 * 1024;
 const MAX_STREAMS: u32 = 128;

@@ -164,7 +164,7 @@ impl Connector<'_> {
             return None;
         }
         let shares = policy.protocol == Protocol::H2c;
-        if shares && seat.has_part() {
+        if shares && freshness != Freshness::New && seat.has_part() {
             let flight = Flight::begin(seat, policy.max_requests)?;
             let part = seat.take_part()?;
             return Some(Acquired::Kept(UpstreamConnection::part(part, flight, true)));
