@@ -11,6 +11,7 @@ mod routing;
 mod stopping;
 mod timeouts;
 mod updates;
+mod why;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -3,7 +3,8 @@
 use utoipa::OpenApi;
 
 use crate::{
-    ApiError, Drained, EndpointState, Endpoints, Explain, HoldResolved, Rejections, Routes, SnapshotView, Status,
+    ApiError, Drained, EndpointState, Endpoints, Explain, Failures, HoldResolved, Rejections, Routes, SnapshotView,
+    Status,
 };
 
 /// The OpenAPI document of the admin API.
@@ -30,6 +31,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         undrain,
         snapshot,
         explain,
+        failures,
         rejections,
         hold_accept,
         hold_refuse,
@@ -124,6 +126,16 @@ declare! {
             (status = 400, description = "A parameter cannot be read", body = ApiError)))]
     explain;
 
+    #[utoipa::path(get, path = "/v1/failures", summary = "The last requests that failed, and why",
+        params(
+            ("id" = Option<String>, Query, description = "Only requests with this X-Request-Id"),
+            ("app" = Option<String>, Query, description = "Only requests to this app"),
+            ("limit" = Option<usize>, Query, description = "At most so many; 20 when absent, 1000 at most")),
+        responses(
+            (status = 200, description = "The failures, the newest first", body = Failures),
+            (status = 400, description = "A parameter cannot be read", body = ApiError)))]
+    failures;
+
     #[utoipa::path(get, path = "/v1/rejections", summary = "What is not taken, and why",
         responses((status = 200, description = "The rejections in force", body = Rejections)))]
     rejections;
@@ -186,6 +198,7 @@ mod tests {
             paths::ENDPOINT_DRAIN,
             paths::SNAPSHOT,
             paths::EXPLAIN,
+            paths::FAILURES,
             paths::REJECTIONS,
             paths::HOLD_ACCEPT,
             paths::HOLD_REFUSE,

@@ -16,6 +16,8 @@ pub const ENDPOINT_DRAIN: &str = "/v1/endpoints/{endpoint}/drain";
 pub const SNAPSHOT: &str = "/v1/snapshot";
 /// [`crate::Explain`]; `?url=`, `?method=`, `?client=`.
 pub const EXPLAIN: &str = "/v1/explain";
+/// [`crate::Failures`]; `?id=`, `?app=`, `?limit=`.
+pub const FAILURES: &str = "/v1/failures";
 /// [`crate::Rejections`].
 pub const REJECTIONS: &str = "/v1/rejections";
 /// POST: lets a held update through; `?id=`.

@@ -15,7 +15,7 @@ use webrouter_telemetry::metrics;
 
 use crate::explain::{self, Question};
 use crate::state::AdminState;
-use crate::view::{endpoints, routes};
+use crate::view::{endpoints, failures, routes};
 use crate::{gauges, guard, page, view};
 
 pub(crate) use drain::LONGEST_WAIT;
@@ -32,6 +32,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route(paths::ENDPOINT_DRAIN, post(drain::drain).delete(drain::undrain))
         .route(paths::SNAPSHOT, get(snapshot))
         .route(paths::EXPLAIN, get(explain))
+        .route(paths::FAILURES, get(failures))
         .route(paths::REJECTIONS, get(rejections))
         .route(paths::HOLD_ACCEPT, post(accept))
         .route(paths::HOLD_REFUSE, post(refuse))
@@ -76,6 +77,14 @@ async fn snapshot(State(state): State<AdminState>) -> Result<Response, Failure> 
 
 async fn rejections(State(state): State<AdminState>) -> Result<Response, Failure> {
     told(move || view::rejections::rejections(&state.discovery.table(), state.certificates.as_deref())).await
+}
+
+async fn failures(
+    State(state): State<AdminState>,
+    filter: Result<Query<failures::Filter>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(filter) = filter.map_err(unreadable)?;
+    told(move || view::failures::failures(&state.failures, &filter)).await
 }
 
 async fn explain(

@@ -10,6 +10,7 @@ use webrouter_discovery::status::DiscoveryStatus;
 use webrouter_proxy::fleet::Fleet;
 use webrouter_proxy::tls::Certificates;
 use webrouter_telemetry::access_log::AccessLog;
+use webrouter_telemetry::flight_recorder::FlightRecorder;
 use webrouter_telemetry::metrics::Metrics;
 
 /// Everything the admin API reads from; clones are of the same instance.
@@ -29,6 +30,8 @@ pub struct AdminState {
     pub unknown_host: UnknownHost,
     /// Set when the instance begins to stop: it is not ready from then on.
     pub stopping: Arc<AtomicBool>,
+    /// The requests that failed.
+    pub failures: FlightRecorder,
     /// The access log, when one is written.
     pub access_log: Option<AccessLog>,
     /// When the process started.

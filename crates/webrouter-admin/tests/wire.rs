@@ -16,6 +16,7 @@ use webrouter_admin::{AdminState, UnknownHost, serve};
 use webrouter_admin_api::{Listener, ListenerScope};
 use webrouter_discovery::{Discovery, DiscoveryConfig, FileConfig};
 use webrouter_proxy::fleet::{Fleet, FleetConfig};
+use webrouter_telemetry::flight_recorder::FlightRecorder;
 use webrouter_telemetry::metrics::Metrics;
 
 const APPS: &str = r#"
@@ -59,6 +60,7 @@ impl Admin {
             fleet: Arc::new(Fleet::new(FleetConfig::default(), Vec::new())),
             certificates: None,
             metrics: Metrics::new(),
+            failures: FlightRecorder::default(),
             listeners: [data_plane].into(),
             unknown_host: UnknownHost::NotFound,
             stopping: Arc::clone(&stopping),

@@ -11,6 +11,7 @@ use arc_swap::{ArcSwap, Cache};
 use webrouter_routing::route::{Upstream, UpstreamId};
 use webrouter_routing::snapshot::{Generation, Snapshot};
 use webrouter_telemetry::access_log::{AccessLog, CoreLog};
+use webrouter_telemetry::flight_recorder::CoreRecorder;
 use webrouter_telemetry::metrics::CoreMetrics;
 
 use crate::clients::Clients;
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) clients: Clients,
     pub(crate) tunnels: Rc<Tunnels>,
     pub(crate) fleet: Arc<Fleet>,
+    pub(crate) failures: CoreRecorder,
     table: RefCell<TableView>,
     upstreams: RefCell<HashMap<UpstreamId, Rc<UpstreamState>, foldhash::fast::RandomState>>,
     swept: Cell<Generation>,
@@ -59,6 +61,7 @@ impl Core {
         access_log: AccessLog,
         clients: Clients,
         fleet: Arc<Fleet>,
+        failures: CoreRecorder,
     ) -> Self {
         let tls = config.tls.as_ref().map(|tls| Acceptor::new(Arc::clone(tls), Arc::clone(&snapshots)));
         let mut newest = Cache::new(snapshots);
@@ -72,6 +75,7 @@ impl Core {
             clients,
             tunnels: Rc::default(),
             fleet,
+            failures,
             table: RefCell::new(TableView { newest, current }),
             upstreams: RefCell::default(),
             swept: Cell::default(),

@@ -11,6 +11,7 @@ use webrouter_routing::route::Route;
 use webrouter_routing::table::Outcome;
 use webrouter_telemetry::access_log::{Entry, LogFileId};
 use webrouter_telemetry::cause::Cause;
+use webrouter_telemetry::flight_recorder::FailedAttempt;
 
 use crate::basic_auth;
 use crate::config::{Scope, UnknownHost};
@@ -18,6 +19,7 @@ use crate::connection::Client;
 use crate::core::Core;
 use crate::deadline::at_once;
 use crate::error::{Answer, BadRequest, ProxyError};
+use crate::failure;
 use crate::forward::{self, Forwarded};
 use crate::headers::{Origin, Scheme, TraceId, received_request_id};
 use crate::http1::field::Known;
@@ -84,6 +86,8 @@ pub(crate) struct Record {
     pub(crate) upstream_time: Option<Duration>,
     pub(crate) endpoint: Option<std::net::SocketAddr>,
     pub(crate) attempts: u8,
+    /// The attempts that failed.
+    pub(crate) failed: Vec<FailedAttempt>,
     pub(crate) cause: Option<Cause>,
     pub(crate) client: IpAddr,
     pub(crate) scheme: Scheme,
@@ -116,6 +120,7 @@ pub(crate) async fn run(core: &Rc<Core>, client: &mut Client, scratch: &mut Scra
         upstream_time: None,
         endpoint: None,
         attempts: 0,
+        failed: Vec::new(),
         cause: None,
         client: client.peer.address,
         scheme: Scheme::Http,
@@ -140,7 +145,7 @@ pub(crate) async fn run(core: &Rc<Core>, client: &mut Client, scratch: &mut Scra
         Err(error) => fail(core, client, scratch, &mut record, &error).await,
     };
     core.metrics.requests_open.decrement();
-    log(core, scratch, &record);
+    log(core, scratch, &mut record);
     advance(scratch, &mut record, next)
 }
 
@@ -367,8 +372,11 @@ fn advance(scratch: &mut Scratch, record: &mut Record, next: Next) -> Next {
     if scratch.inbound.is_empty() { Next::Idle } else { Next::Pipelined }
 }
 
-fn log(core: &Core, scratch: &Scratch, record: &Record) {
+fn log(core: &Core, scratch: &Scratch, record: &mut Record) {
     let elapsed = record.started.elapsed();
+    if record.status >= 500 || record.cause.is_some_and(Cause::is_failure) {
+        failure::remember(core, scratch, record, elapsed);
+    }
     let logged = record.upstream.as_ref().map(|(_, logged)| logged);
     core.metrics.client_received_bytes.add(record.bytes_received);
     core.metrics.client_sent_bytes.add(record.bytes_sent);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use webrouter_routing::policy::{Policy, Protocol};
 use webrouter_routing::route::Route;
+use webrouter_telemetry::flight_recorder::FailedAttempt;
 
 use crate::attempt::{Attempt, Ended};
 use crate::body::{Body, Sink};
@@ -116,7 +117,8 @@ impl Forwarding<'_> {
         let view = state.view(&route.upstream, &core.fleet);
         let head = scratch.inbound.get(..record.head_len).unwrap_or_default();
         let affinity = view.affinity(&scratch.head, head, origin.client, &core.config.sticky_key);
-        let mut connector = Connector { core, state, view, affinity, tried: Vec::new(), attempts: 0 };
+        let mut connector =
+            Connector { core, state, view, affinity, tried: Vec::new(), unreachable: Vec::new(), attempts: 0 };
         loop {
             let Client { stream, deadline, .. } = &mut *client;
             let connection = match deadline.limited() {
@@ -127,6 +129,7 @@ impl Forwarding<'_> {
                 }
             };
             record.attempts = connector.attempts;
+            record.failed.append(&mut connector.unreachable);
             let mut connection = connection?;
             let (seat, reused) = (Rc::clone(&connection.flight.seat), connection.reused);
             let endpoint = &seat.shared;
@@ -150,6 +153,8 @@ impl Forwarding<'_> {
                 Err(error) => error,
             };
             drop(connection);
+            let (cause, address) = (error.verdict().cause, endpoint.endpoint.address());
+            record.failed.push(FailedAttempt { endpoint: address, cause, took: Some(took) });
             let untouched = !record.answered && !record.interim && scratch.response.is_empty();
             // An idle connection that its peer closed says nothing about the endpoint.
             let stale = reused && untouched && error.is_stale_connection();

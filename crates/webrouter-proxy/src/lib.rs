@@ -21,6 +21,7 @@ mod core;
 mod deadline;
 mod error;
 mod exchange;
+mod failure;
 pub mod fleet;
 mod forward;
 mod headers;

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use webrouter_routing::snapshot::Snapshot;
 use webrouter_telemetry::access_log::AccessLog;
+use webrouter_telemetry::flight_recorder::{CoreRecorder, FlightRecorder};
 use webrouter_telemetry::metrics::{CoreMetrics, Metrics};
 
 use crate::clients::Clients;
@@ -52,6 +53,7 @@ pub fn start(
     fleet: &Arc<Fleet>,
     metrics: &Metrics,
     access_log: &AccessLog,
+    failures: &FlightRecorder,
 ) -> Result<Proxy, StartError> {
     let (stop, stopping) = watch::channel(None);
     let config = Arc::new(config);
@@ -65,6 +67,7 @@ pub fn start(
             fleet: Arc::clone(fleet),
             metrics: metrics.core(index),
             access_log: access_log.clone(),
+            failures: failures.core(),
             connections: Arc::clone(&connections),
             stopping: stopping.clone(),
         };
@@ -93,6 +96,7 @@ struct Seat {
     fleet: Arc<Fleet>,
     metrics: Arc<CoreMetrics>,
     access_log: AccessLog,
+    failures: CoreRecorder,
     connections: Arc<AtomicUsize>,
     stopping: watch::Receiver<Option<Instant>>,
 }
@@ -108,7 +112,9 @@ impl Seat {
             }
         };
         let clients = Clients::new(self.connections, self.config.limits.connections);
-        let core = Rc::new(Core::new(self.config, self.snapshots, self.metrics, self.access_log, clients, self.fleet));
+        let (config, snapshots, metrics) = (self.config, self.snapshots, self.metrics);
+        let core = Core::new(config, snapshots, metrics, self.access_log, clients, self.fleet, self.failures);
+        let core = Rc::new(core);
         runtime.block_on(run(core, self.sockets, self.stopping))
     }
 }

@@ -23,6 +23,13 @@ macro_rules! causes {
                     $(Self::$name => $word,)+
                 }
             }
+
+            /// What it means, in a sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc),+).trim_ascii_start(),)+
+                }
+            }
         }
     };
 }
@@ -136,6 +143,11 @@ impl Cause {
     /// How many causes there are.
     pub const COUNT: usize = Self::ALL.len();
 
+    /// Whether the client did not get what it asked for; a redirect is none.
+    pub const fn is_failure(self) -> bool {
+        !matches!(self, Self::AddSlash | Self::HttpsOnly)
+    }
+
     /// The position in [`Cause::ALL`].
     pub const fn index(self) -> usize {
         self as usize
@@ -153,6 +165,24 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::Cause;
+
+    #[test]
+    fn the_committed_list_is_that_of_the_code() {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations/causes.md");
+        let mut page = String::from(
+            "# Causes\n\nWhy webrouter answered itself, or an exchange failed: the words of error pages, the JSON access log, the metrics \
+             and\n`webrouter why`. The list is closed and the words are stable. Made from `cause.rs` by `make golden`.\n\n\
+             | cause | meaning |\n|---|---|\n",
+        );
+        for cause in Cause::ALL {
+            page.push_str(&format!("| `{cause}` | {} |\n", cause.meaning()));
+        }
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(golden, &page).expect("the golden file is written");
+        }
+        let committed = std::fs::read_to_string(golden).unwrap_or_default();
+        assert_eq!(page, committed, "run `make golden` when the change is meant");
+    }
 
     #[test]
     fn every_cause_has_its_own_word_and_place() {

@@ -5,6 +5,7 @@
 
 pub mod access_log;
 pub mod cause;
+pub mod flight_recorder;
 pub mod logging;
 pub mod metrics;
 

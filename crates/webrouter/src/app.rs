@@ -22,6 +22,7 @@ use webrouter_discovery::Discovery;
 use webrouter_proxy::Proxy;
 use webrouter_proxy::fleet::Fleet;
 use webrouter_telemetry::access_log::AccessLog;
+use webrouter_telemetry::flight_recorder::FlightRecorder;
 use webrouter_telemetry::logging::{self, LoggingConfig, LoggingError};
 use webrouter_telemetry::metrics::Metrics;
 
@@ -82,7 +83,7 @@ impl Instance {
         let admin_listener = bind_admin(config.admin).await?;
         let listening = Listening::new(&listeners, admin_listener.local_addr()?);
         let access_log = AccessLog::start(build::access_log_config(&config))?;
-        let metrics = Metrics::new();
+        let (metrics, failures) = (Metrics::new(), FlightRecorder::default());
         let discovery = Discovery::start(discovery_config(&config)).await?;
         let fleet_config = build::fleet_config(&config);
         let fleet = Arc::new(tokio::task::spawn_blocking(move || Fleet::open(fleet_config)).await?);
@@ -92,6 +93,7 @@ impl Instance {
             fleet: Arc::clone(&fleet),
             certificates,
             metrics: metrics.clone(),
+            failures: failures.clone(),
             listeners: build::admin_listeners(&listeners),
             unknown_host: build::explained_unknown_host(&config),
             stopping: Arc::clone(&stopping),
@@ -100,7 +102,8 @@ impl Instance {
             names: config.admin_names.iter().map(ToString::to_string).collect(),
         };
         let snapshots = discovery.snapshots();
-        let proxy = webrouter_proxy::start(listeners, proxy_config, snapshots, &fleet, &metrics, &access_log)?;
+        let proxy =
+            webrouter_proxy::start(listeners, proxy_config, snapshots, &fleet, &metrics, &access_log, &failures)?;
         let (stop_admin, admin_stopped) = oneshot::channel();
         let admin = tokio::spawn(webrouter_admin::serve(admin_listener, state, async move {
             // A dropped sender means the same as a sent word.

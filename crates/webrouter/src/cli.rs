@@ -9,6 +9,7 @@ mod hold;
 mod routes;
 mod status;
 mod text;
+mod why;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
@@ -97,6 +98,16 @@ enum Command {
         #[command(flatten)]
         instance: Instance,
     },
+    /// Tell why a request failed, by the id in its error page; without an id, list the last that failed.
+    Why {
+        /// The `X-Request-Id`.
+        id: Option<String>,
+        /// Only requests to this app.
+        #[arg(long)]
+        app: Option<String>,
+        #[command(flatten)]
+        instance: Instance,
+    },
     /// Tell how a running instance is doing.
     Status(Instance),
     /// Decide about an update that the guard keeps back.
@@ -181,6 +192,7 @@ fn carry_out(command: Command) -> anyhow::Result<Verdict> {
         Command::Drain { endpoint, undo: true, instance, .. } => block_on(drain::undo(&instance, endpoint)),
         Command::Drain { endpoint, wait, instance, .. } => block_on(drain::drain(&instance, endpoint, wait)),
         Command::Explain { url, method, instance } => block_on(explain::explain(&instance, &url, &method)),
+        Command::Why { id, app, instance } => block_on(why::why(&instance, id.as_deref(), app.as_deref())),
         Command::Status(instance) => block_on(status::status(&instance)),
         Command::Hold { decision, id, instance } => block_on(hold::hold(&instance, decision, id)),
         Command::Lainlet { apps, listen } => block_on(lainlet(&apps, listen)),

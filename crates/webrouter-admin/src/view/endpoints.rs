@@ -168,7 +168,7 @@ fn seconds(duration: Duration) -> f64 {
 }
 
 /// Between the app and the proc in an upstream's name.
-const UPSTREAM: &str = "__upstream__";
+pub(super) const UPSTREAM: &str = "__upstream__";
 const DEFAULT_LIMIT: usize = 1_000;
 const MAX_LIMIT: usize = 100_000;
 const SHOWN: usize = 50;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use webrouter_routing::endpoint::Endpoint;
 use webrouter_routing::policy::Protocol;
 use webrouter_telemetry::cause::Cause;
+use webrouter_telemetry::flight_recorder::FailedAttempt;
 
 use super::UpstreamState;
 use super::balance::affinity::Affinity;
@@ -49,6 +50,8 @@ pub(crate) struct Connector<'a> {
     pub(crate) affinity: Affinity,
     /// The endpoints that failed it.
     pub(crate) tried: Vec<Endpoint>,
+    /// What came of those that could not be reached.
+    pub(crate) unreachable: Vec<FailedAttempt>,
     /// How many were asked.
     pub(crate) attempts: u8,
 }
@@ -203,8 +206,9 @@ impl Connector<'_> {
         }
     }
 
-    fn note_unreachable(&self, flight: &Flight, cause: Cause) {
+    fn note_unreachable(&mut self, flight: &Flight, cause: Cause) {
         let endpoint = flight.seat.shared.endpoint;
+        self.unreachable.push(FailedAttempt { endpoint: endpoint.address(), cause, took: None });
         let upstream = &self.view.upstream.name;
         self.core.metrics.upstream_connect_failures.increment();
         tracing::debug!(%endpoint, %upstream, cause = cause.as_str(), "endpoint not reached");
