@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod access_log;
+mod admin;
 mod configuration;
 mod endpoints;
 mod entries;

@@ -1,7 +1,7 @@
 //! Admin HTTP API: reads all, decides nothing.
 //!
 //! ```text
-//! connection (bounded number, head time-out) ─► guard (Host, action field) ─► handlers ─► view · explain · page
+//! connection (bounded number, head time-out) ─► guard (Host, action field, token) ─► handlers ─► view · explain · page
 //!                                                                                │
 //!                                  Discovery (snapshot, status, holds) · Fleet · Metrics · listeners · access log
 //! ```
@@ -15,7 +15,9 @@ mod handlers;
 mod page;
 mod server;
 mod state;
+mod token;
 mod view;
 
 pub use server::serve;
 pub use state::{AdminState, UnknownHost};
+pub use token::{BadToken, Token};

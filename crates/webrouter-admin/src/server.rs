@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::guard::Asker;
 use crate::handlers::{self, LONGEST_WAIT};
 use crate::state::AdminState;
 use places::{Place, Places};
@@ -54,8 +56,10 @@ pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Futu
 
 async fn connection(stream: TcpStream, router: Router, place: Place, mut stopping: watch::Receiver<()>) {
     let router = TowerToHyperService::new(router);
-    let service = service_fn(move |request| {
+    let asker = Asker(stream.peer_addr().ok().map(|address| address.ip()));
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         place.asked();
+        request.extensions_mut().insert(asker);
         router.call(request)
     });
     let mut builder = http1::Builder::new();

@@ -13,6 +13,8 @@ use webrouter_telemetry::access_log::AccessLog;
 use webrouter_telemetry::flight_recorder::FlightRecorder;
 use webrouter_telemetry::metrics::Metrics;
 
+use crate::token::Token;
+
 /// Everything the admin API reads from; clones are of the same instance.
 #[derive(Clone)]
 pub struct AdminState {
@@ -36,6 +38,8 @@ pub struct AdminState {
     pub access_log: Option<AccessLog>,
     /// When the process started.
     pub started: SystemTime,
+    /// What shows an operator, where one is configured.
+    pub token: Option<Token>,
     /// Host names, besides IP addresses and `localhost`, under which the admin API is asked for.
     pub names: Arc<[String]>,
 }

@@ -65,6 +65,7 @@ impl Admin {
             unknown_host: UnknownHost::NotFound,
             stopping: Arc::clone(&stopping),
             access_log: None,
+            token: None,
             started: SystemTime::now(),
             names: ["admin.test".to_owned()].into(),
         };

@@ -46,6 +46,7 @@ pub struct RouterBuilder {
     listeners: Vec<&'static str>,
     listen: String,
     tls: String,
+    admin: String,
     files: Vec<(String, String)>,
     pairs: Vec<(String, Pair)>,
     environment: Vec<(String, String)>,
@@ -110,6 +111,13 @@ impl RouterBuilder {
         self
     }
 
+    /// Adds a line to `[admin]`; `{dir}` becomes the temporary directory.
+    #[must_use]
+    pub fn admin(mut self, line: &str) -> RouterBuilder {
+        self.admin.push_str(&format!("{line}\n"));
+        self
+    }
+
     /// Lays a pair into the folder `ssl`.
     #[must_use]
     pub fn pair(mut self, stem: &str, pair: &Pair) -> RouterBuilder {
@@ -162,7 +170,8 @@ impl RouterBuilder {
             toml.push_str(&format!("{listener} = [\"127.0.0.1:0\"]\n"));
         }
         toml.push_str(&self.listen);
-        toml.push_str("[admin]\nlisten = \"127.0.0.1:0\"\n[state]\ndirectory = \"{dir}/state\"\n");
+        toml.push_str(&format!("[admin]\nlisten = \"127.0.0.1:0\"\n{}", self.admin));
+        toml.push_str("[state]\ndirectory = \"{dir}/state\"\n");
         if !self.sections.contains("[access_log]") {
             toml.push_str("[access_log]\ndirectory = \"{dir}/log\"\n");
         }
@@ -218,6 +227,7 @@ impl Router {
             listeners: Vec::new(),
             listen: String::new(),
             tls: String::new(),
+            admin: String::new(),
             files: Vec::new(),
             pairs: Vec::new(),
             environment: Vec::new(),

@@ -6,6 +6,7 @@ mod open_files;
 mod signals;
 mod sticky;
 mod tls;
+pub(crate) mod token;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -77,6 +78,7 @@ impl Instance {
         let state_directory = config.state.clone();
         let sticky_key = tokio::task::spawn_blocking(move || sticky::key(&state_directory)).await?;
         let sticky_key = sticky_key.context("cannot get random bytes from the system for the key of sticky cookies")?;
+        let token = config.admin_token_file.as_deref().map(token::token).transpose()?;
         let certificates = tls::open(&config).await?;
         let proxy_config = build::proxy_config(&config, open_files::raise(), sticky_key, certificates.clone());
         let listeners = webrouter_proxy::bind(&proxy_config)?;
@@ -98,6 +100,7 @@ impl Instance {
             unknown_host: build::explained_unknown_host(&config),
             stopping: Arc::clone(&stopping),
             access_log: Some(access_log.clone()),
+            token,
             started,
             names: config.admin_names.iter().map(ToString::to_string).collect(),
         };

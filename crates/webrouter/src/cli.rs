@@ -154,6 +154,9 @@ struct Instance {
     admin: Option<SocketAddr>,
     #[command(flatten)]
     file: ConfigFile,
+    /// The file with its token [default: as configured]
+    #[arg(long, value_name = "F")]
+    token_file: Option<PathBuf>,
     /// Write JSON.
     #[arg(long)]
     json: bool,

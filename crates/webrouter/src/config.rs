@@ -53,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) admin: SocketAddr,
     /// Host names that the admin API answers to, besides addresses and `localhost`.
     pub(crate) admin_names: Vec<Host>,
+    /// Where the token of the admin API is.
+    pub(crate) admin_token_file: Option<PathBuf>,
     pub(crate) state: PathBuf,
     pub(crate) guard: Guard,
     /// For how long requests are still taken after the instance has said that it is not ready.

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 
 use super::precedence::PathVerdict;
 use super::*;
@@ -222,6 +224,30 @@ proptest! {
         let routes: Vec<(String, String)> = paths.into_iter().map(|path| ("b".to_owned(), path)).collect();
         check_against_model(&routes, &removed, &requests, Subdomains::Follow);
     }
+}
+
+/// As many as a busy entry sees in a second, against a table as large as a cluster's.
+#[test]
+fn explain_and_lookup_agree_on_a_hundred_thousand_requests() {
+    let mut runner = TestRunner::deterministic();
+    let pair = (any_host(), any_path());
+    let mut draw = || pair.new_tree(&mut runner).expect("a host and a path").current();
+    let mut mountpoint = || {
+        let (host, path) = draw();
+        Mountpoint::parse(&(host + &path)).expect("a mountpoint")
+    };
+    let mut known: Vec<Mountpoint> = (0..2_000).map(|_| mountpoint()).collect();
+    known.sort_unstable_by_key(ToString::to_string);
+    known.dedup();
+    let table = table(Subdomains::Follow, &known);
+    let mut served = 0;
+    for _ in 0..100_000 {
+        let (host, path) = draw();
+        let path = path + "/";
+        check_explanation(&table, &host, path.as_bytes());
+        served += usize::from(matches!(table.lookup(&host, path.as_bytes()), Outcome::Route(_)));
+    }
+    assert!((20_000..=100_000).contains(&served), "{served} of them lead somewhere");
 }
 
 fn check_against_model(

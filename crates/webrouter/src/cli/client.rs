@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use webrouter_admin_api::{ApiError, paths};
 
 use super::Instance;
-use crate::app::Listening;
+use crate::app::{Listening, token};
 
 /// The instance was asked, and did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,8 @@ impl Instance {
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, query: &[(&str, &str)]) -> anyhow::Result<T> {
         let address = self.address()?;
-        let answer = tokio::time::timeout(PATIENCE, exchange(address, method, path, query)).await;
+        let token = self.token()?;
+        let answer = tokio::time::timeout(PATIENCE, exchange(address, method, path, query, token.as_deref())).await;
         let (status, body) = answer.unwrap_or_else(|_| bail!("no answer from {address} within {PATIENCE:?}"))?;
         if status.is_success() {
             return serde_json::from_slice(&body).with_context(|| {
@@ -53,6 +54,16 @@ impl Instance {
             Ok(ApiError { error, fix }) => bail!(Refused { status, error, fix }),
             Err(_) => bail!("{address} answers {status} to {path}: is it the admin listener of a webrouter?"),
         }
+    }
+
+    /// Of `--token-file`, else of the configured file, where there is one and it can be read.
+    fn token(&self) -> anyhow::Result<Option<String>> {
+        if let Some(path) = &self.token_file {
+            return token::text(path).map(Some);
+        }
+        // An instance elsewhere may be asked without any configuration here.
+        let configured = self.file.load().ok().and_then(|config| config.admin_token_file);
+        Ok(configured.and_then(|path| token::text(&path).ok()))
     }
 
     /// `--admin`, else what is configured; a configured port 0 is looked up in the state directory.
@@ -75,6 +86,7 @@ async fn exchange(
     method: Method,
     path: &str,
     query: &[(&str, &str)],
+    token: Option<&str>,
 ) -> anyhow::Result<(StatusCode, Bytes)> {
     let stream = TcpStream::connect(address).await.with_context(|| {
         format!(
@@ -84,12 +96,15 @@ async fn exchange(
     })?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(method)
         .uri(uri(path, query)?)
         .header(header::HOST, address.to_string())
-        .header(paths::ACTION_HEADER, paths::ACTION_VALUE)
-        .body(Empty::<Bytes>::new())?;
+        .header(paths::ACTION_HEADER, paths::ACTION_VALUE);
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let request = request.body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await.with_context(|| format!("{address} does not speak HTTP"))?;
     let status = response.status();
     Ok((status, response.into_body().collect().await?.to_bytes()))

@@ -107,7 +107,7 @@ section!(RawLimits {
     connections: Leaf,
 });
 section!(RawForwarding { trusted_proxies: Leaf });
-section!(RawAdmin { listen: Leaf, names: Leaf });
+section!(RawAdmin { listen: Leaf, names: Leaf, token_file: Leaf });
 section!(RawState { directory: Leaf });
 section!(RawGuard { max_loss: Leaf, grace: Leaf });
 section!(RawStop { notice: Leaf, deadline: Leaf });

@@ -72,6 +72,7 @@ fn sections(reader: &mut Reader<'_>, mut raw: RawConfig) -> Config {
         trusted_proxies: reader.list(raw.forwarding.trusted_proxies, private_networks(), NETWORKS, network),
         admin: reader.value(raw.admin.listen, loopback(9080), listen_address),
         admin_names: reader.list(raw.admin.names, Vec::new(), "[\"webrouter.example.com\"]", host),
+        admin_token_file: reader.path(raw.admin.token_file),
         state: reader.path(raw.state.directory).unwrap_or_else(|| PathBuf::from("/var/lib/webrouter")),
         guard: Guard {
             max_loss: reader.share(raw.guard.max_loss, 0.5, MAX_LOSS_FIX),
