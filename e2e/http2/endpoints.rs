@@ -17,7 +17,8 @@ fn router(endpoints: &[SocketAddr]) -> Router {
         format!("[apps.\"demo.web.web\"]\nmountpoint = [\"demo.test\"]\nprotocol = \"h2c\"\nendpoints = [{list}]\n");
     let router = Router::builder(env!("CARGO_BIN_EXE_webrouter"))
         .listen("h2c = true")
-        .section("[timeouts]\nkeep_alive = \"1s\"\n")
+        // One core, so that requests share what connections there are.
+        .section("[engine]\nthreads = 1\n[timeouts]\nkeep_alive = \"1s\"\n")
         .apps(&apps)
         .start();
     router.wait_ready();

@@ -18,6 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
         Framing::Chunked => assert!(count(Known::ContentLength) == 0 && head.version == Version::Http11),
         Framing::Length(_) => assert!(count(Known::TransferEncoding) == 0 && count(Known::ContentLength) > 0),
         Framing::UntilClose => assert_eq!(count(Known::TransferEncoding) + count(Known::ContentLength), 0),
+        Framing::Stream => panic!("no head of HTTP/1.1 says so"),
         Framing::None => panic!("whether a response has a body depends on its request"),
     }
     assert!(!head.reason.of_bytes(bytes).iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));

@@ -16,7 +16,7 @@ use webrouter_telemetry::metrics;
 use crate::explain::{self, Question};
 use crate::state::AdminState;
 use crate::view::{endpoints, failures, routes};
-use crate::{gauges, guard, page, view};
+use crate::{guard, page, view};
 
 pub(crate) use drain::LONGEST_WAIT;
 
@@ -108,11 +108,7 @@ async fn explain(
 }
 
 async fn metrics_page(State(state): State<AdminState>) -> Result<Response, Failure> {
-    let render = move || {
-        gauges::set(&state);
-        state.metrics.render()
-    };
-    let page = off_runtime(render).await?;
+    let page = off_runtime(move || state.metrics_page()).await?;
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page).into_response())
 }
 

@@ -13,6 +13,7 @@ use webrouter_telemetry::access_log::AccessLog;
 use webrouter_telemetry::flight_recorder::FlightRecorder;
 use webrouter_telemetry::metrics::Metrics;
 
+use crate::gauges;
 use crate::token::Token;
 
 /// Everything the admin API reads from; clones are of the same instance.
@@ -54,6 +55,12 @@ pub enum UnknownHost {
 }
 
 impl AdminState {
+    /// `/metrics`, as OpenMetrics text.
+    pub fn metrics_page(&self) -> String {
+        gauges::set(self);
+        self.metrics.render()
+    }
+
     /// Why requests should not be sent here, or `None` when they should.
     pub(crate) fn not_ready_because(&self, status: &DiscoveryStatus) -> Option<String> {
         if self.stopping.load(Ordering::Acquire) {

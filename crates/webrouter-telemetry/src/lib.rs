@@ -6,6 +6,7 @@
 pub mod access_log;
 pub mod cause;
 pub mod flight_recorder;
+pub mod graphite;
 pub mod logging;
 pub mod metrics;
 

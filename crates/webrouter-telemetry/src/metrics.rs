@@ -77,6 +77,7 @@ metrics! {
     SOURCE_CONNECTED = "webrouter_source_connected", Gauge, "1 while the source is connected, else 0.";
     SOURCE_AGE = "webrouter_source_news_age_seconds", Gauge, "Age of the last word from the source; absent before the first.";
     PROBES = "webrouter_probes", Counter, "Active health checks that ended, by result.";
+    GRAPHITE_FAILURES = "webrouter_graphite_failures", Counter, "Deliveries of metrics that Graphite did not take.";
     UNSAVED = "webrouter_health_save_failures", Counter, "Failed attempts to write the endpoints' health to the state directory.";
     LOG_LOST = "webrouter_access_log_lost", Counter, "Access log lines lost, by reason.";
     ACCEPTED = "webrouter_connections_accepted", Counter, "Client connections accepted.";
@@ -181,6 +182,7 @@ fn node_page(node: &NodeMetrics, page: &mut Page<'_>) -> fmt::Result {
     }
     let probes = [("good", &node.probes_good), ("bad", &node.probes_bad)];
     page.labelled(&PROBES, probes.map(|(result, count)| ([("result", result)], count.value())))?;
+    page.counter(&GRAPHITE_FAILURES, node.graphite_failures.value())?;
     page.counter(&UNSAVED, node.health_save_failures.value())?;
     let losses = node.losses();
     let lost = |reason: LossReason| losses.as_ref().map_or(0, |losses| losses.of(reason));

@@ -24,6 +24,7 @@ use webrouter_proxy::Proxy;
 use webrouter_proxy::fleet::Fleet;
 use webrouter_telemetry::access_log::AccessLog;
 use webrouter_telemetry::flight_recorder::FlightRecorder;
+use webrouter_telemetry::graphite::Graphite;
 use webrouter_telemetry::logging::{self, LoggingConfig, LoggingError};
 use webrouter_telemetry::metrics::Metrics;
 
@@ -40,6 +41,7 @@ pub(crate) struct Instance {
     discovery: Discovery,
     proxy: Proxy,
     access_log: AccessLog,
+    graphite: Option<Graphite>,
     stopping: Arc<AtomicBool>,
     admin: JoinHandle<()>,
     stop_admin: oneshot::Sender<()>,
@@ -107,13 +109,18 @@ impl Instance {
         let snapshots = discovery.snapshots();
         let proxy =
             webrouter_proxy::start(listeners, proxy_config, snapshots, &fleet, &metrics, &access_log, &failures)?;
+        let graphite = config.graphite.clone().map(|config| {
+            let state = state.clone();
+            Graphite::start(config, metrics.clone(), move || state.metrics_page())
+        });
+        let graphite = graphite.transpose().context("cannot start the thread that feeds Graphite")?;
         let (stop_admin, admin_stopped) = oneshot::channel();
         let admin = tokio::spawn(webrouter_admin::serve(admin_listener, state, async move {
             // A dropped sender means the same as a sent word.
             let _ = admin_stopped.await;
         }));
         listening.announce(&config.state);
-        Ok(Self { discovery, proxy, access_log, stopping, admin, stop_admin, listening, config })
+        Ok(Self { discovery, proxy, access_log, graphite, stopping, admin, stop_admin, listening, config })
     }
 
     /// Where it listens.
@@ -141,6 +148,9 @@ impl Instance {
             Err(error) => warn!(%error, "the data plane did not stop in order"),
         }
         ended("discovery", self.discovery.stop()).await;
+        if let Some(graphite) = self.graphite {
+            ended("Graphite", tokio::task::spawn_blocking(|| graphite.stop())).await;
+        }
         let _ = self.stop_admin.send(());
         ended("admin API", self.admin).await;
         // It bounds its own wait, for lines that are still to be written.

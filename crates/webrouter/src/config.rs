@@ -24,6 +24,7 @@ use ipnet::IpNet;
 use webrouter_proxy::tls::TlsConfig;
 use webrouter_routing::host::Host;
 use webrouter_routing::table::Subdomains;
+use webrouter_telemetry::graphite::GraphiteConfig;
 
 pub(crate) use environment::Environment;
 pub(crate) use error::{Colour, ConfigError};
@@ -55,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) admin_names: Vec<Host>,
     /// Where the token of the admin API is.
     pub(crate) admin_token_file: Option<PathBuf>,
+    /// `[graphite]`, when it is there.
+    pub(crate) graphite: Option<GraphiteConfig>,
     pub(crate) state: PathBuf,
     pub(crate) guard: Guard,
     /// For how long requests are still taken after the instance has said that it is not ready.

@@ -61,6 +61,8 @@ pub struct NodeMetrics {
     pub probes_bad: Counter,
     /// Attempts to write the endpoints' health to disk that failed.
     pub health_save_failures: Counter,
+    /// Deliveries that a Graphite did not take.
+    pub graphite_failures: Counter,
     started: SystemTime,
     state: Mutex<State>,
 }
@@ -82,6 +84,7 @@ impl Default for NodeMetrics {
             probes_good: Counter::default(),
             probes_bad: Counter::default(),
             health_save_failures: Counter::default(),
+            graphite_failures: Counter::default(),
             started: SystemTime::now(),
             state: Mutex::default(),
         }

@@ -34,16 +34,19 @@ pub(super) const LAINLET_ADDR: &str = "LAINLET_ADDR";
 pub(super) const LAINLET_PORT: &str = "LAINLET_PORT";
 pub(super) const NGINX_LOG_PATH: &str = "NGINX_LOG_PATH";
 pub(super) const NGINX_SSL_PATH: &str = "NGINX_SSL_PATH";
-/// Read by features that this version does not have: Graphite and the Tengine engine.
-const UNUSED: [&str; 4] = ["DEPLOYD_POD_INSTANCE_NO", "GRAPHITE_HOST", "GRAPHITE_PORT", "NGINX_PATH"];
+pub(super) const GRAPHITE_HOST: &str = "GRAPHITE_HOST";
+pub(super) const GRAPHITE_PORT: &str = "GRAPHITE_PORT";
+pub(super) const DEPLOYD_POD_INSTANCE_NO: &str = "DEPLOYD_POD_INSTANCE_NO";
+/// Read by a feature that this version does not have: the Tengine engine.
+const UNUSED: [&str; 1] = ["NGINX_PATH"];
 const KNOWN: [&str; 9] = [
     LAIN_DOMAIN,
     LAINLET_ADDR,
     LAINLET_PORT,
     NGINX_LOG_PATH,
     NGINX_SSL_PATH,
-    "DEPLOYD_POD_INSTANCE_NO",
-    "GRAPHITE_HOST",
-    "GRAPHITE_PORT",
+    DEPLOYD_POD_INSTANCE_NO,
+    GRAPHITE_HOST,
+    GRAPHITE_PORT,
     "NGINX_PATH",
 ];

@@ -38,6 +38,7 @@ section!(
         limits: RawLimits,
         forwarding: RawForwarding,
         admin: RawAdmin,
+        graphite: Option<RawGraphite>,
         state: RawState,
         guard: RawGuard,
         stop: RawStop,
@@ -107,6 +108,7 @@ section!(RawLimits {
     connections: Leaf,
 });
 section!(RawForwarding { trusted_proxies: Leaf });
+section!(RawGraphite { address: Leaf, instance: Leaf, interval: Leaf });
 section!(RawAdmin { listen: Leaf, names: Leaf, token_file: Leaf });
 section!(RawState { directory: Leaf });
 section!(RawGuard { max_loss: Leaf, grace: Leaf });

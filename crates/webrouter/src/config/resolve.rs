@@ -8,11 +8,15 @@ use ipnet::IpNet;
 use toml::Value;
 use webrouter_routing::host::Host;
 use webrouter_routing::table::Subdomains;
+use webrouter_telemetry::graphite::GraphiteConfig;
 
-use super::environment::{Environment, LAIN_DOMAIN, LAINLET_ADDR, LAINLET_PORT, NGINX_LOG_PATH, NGINX_SSL_PATH};
+use super::environment::{
+    DEPLOYD_POD_INSTANCE_NO, Environment, GRAPHITE_HOST, GRAPHITE_PORT, LAIN_DOMAIN, LAINLET_ADDR, LAINLET_PORT,
+    NGINX_LOG_PATH, NGINX_SSL_PATH,
+};
 use super::error::{ConfigError, Mistake, Place};
 use super::leaf::{Offence, Reader, listen_address, shown};
-use super::raw::{RawAccessLog, RawConfig, RawEngine, RawLainlet, RawLimits, RawListen};
+use super::raw::{RawAccessLog, RawConfig, RawEngine, RawGraphite, RawLainlet, RawLimits, RawListen};
 use super::{
     AccessLog, AccessLogFormat, AccessLogSink, Cluster, Config, Guard, LainletSource, Limits, Listen, Routing, Threads,
     Timeouts, UnknownHost,
@@ -73,6 +77,7 @@ fn sections(reader: &mut Reader<'_>, mut raw: RawConfig) -> Config {
         admin: reader.value(raw.admin.listen, loopback(9080), listen_address),
         admin_names: reader.list(raw.admin.names, Vec::new(), "[\"webrouter.example.com\"]", host),
         admin_token_file: reader.path(raw.admin.token_file),
+        graphite: raw.graphite.map(|raw| graphite(reader, raw)),
         state: reader.path(raw.state.directory).unwrap_or_else(|| PathBuf::from("/var/lib/webrouter")),
         guard: Guard {
             max_loss: reader.share(raw.guard.max_loss, 0.5, MAX_LOSS_FIX),
@@ -107,7 +112,7 @@ fn lainlet(reader: &mut Reader<'_>, raw: RawLainlet) -> LainletSource {
     let source = LainletSource {
         address: reader.value(raw.address, default.address, |value| {
             let text = value.as_str().unwrap_or_default();
-            lainlet_address(text, LAINLET_PORT_DEFAULT).ok_or_else(|| not_lainlet(&shown(value)))
+            address(text, LAINLET_PORT_DEFAULT).ok_or_else(|| not_lainlet(&shown(value)))
         }),
         heartbeat: reader.duration(raw.heartbeat, default.heartbeat, SECOND),
         read_timeout: reader.duration(raw.read_timeout, default.read_timeout, SECOND),
@@ -202,7 +207,7 @@ fn override_by(environment: &Environment, config: &mut Config, mistakes: &mut Ve
         }
     }
     if let Some(text) = environment.value(LAINLET_ADDR) {
-        match lainlet_address(text, port.unwrap_or(LAINLET_PORT_DEFAULT)) {
+        match address(text, port.unwrap_or(LAINLET_PORT_DEFAULT)) {
             Some(address) => config.lainlet.get_or_insert_with(default_lainlet).address = address,
             None => refuse(LAINLET_ADDR, text, not_lainlet(&format!("`{}`", text.escape_debug()))),
         }
@@ -210,6 +215,17 @@ fn override_by(environment: &Environment, config: &mut Config, mistakes: &mut Ve
         let address = &mut config.lainlet.get_or_insert_with(default_lainlet).address;
         let name = address.rsplit_once(':').map_or(address.as_str(), |(name, _)| name);
         *address = format!("{name}:{port}");
+    }
+    if let Some(host) = environment.value(GRAPHITE_HOST) {
+        let text = environment.value(GRAPHITE_PORT).map_or(host.to_owned(), |port| format!("{host}:{port}"));
+        match address(&text, GRAPHITE_PORT_DEFAULT) {
+            Some(address) => config.graphite.get_or_insert_with(default_graphite).address = address,
+            None => refuse(GRAPHITE_HOST, &text, not_graphite(&format!("`{}`", text.escape_debug()))),
+        }
+    }
+    if let Some(graphite) = &mut config.graphite {
+        graphite.instance = environment.value(DEPLOYD_POD_INSTANCE_NO).map_or(graphite.instance.clone(), str::to_owned);
+        graphite.domain = config.cluster.domain.as_ref().map_or(graphite.domain.clone(), ToString::to_string);
     }
     if let Some(text) = environment.value(NGINX_SSL_PATH) {
         config.tls.certificates = PathBuf::from(text);
@@ -222,6 +238,32 @@ fn override_by(environment: &Environment, config: &mut Config, mistakes: &mut Ve
     }
 }
 
+fn graphite(reader: &mut Reader<'_>, raw: RawGraphite) -> GraphiteConfig {
+    let default = default_graphite();
+    GraphiteConfig {
+        address: reader.value(raw.address, default.address, |value| {
+            let text = value.as_str().unwrap_or_default();
+            address(text, GRAPHITE_PORT_DEFAULT).ok_or_else(|| not_graphite(&shown(value)))
+        }),
+        instance: reader.value(raw.instance, default.instance, |value| {
+            let offence = || (format!("{} is not a name", shown(value)), "write a text: instance = \"1\"".to_owned());
+            value.as_str().map(str::to_owned).ok_or_else(offence)
+        }),
+        interval: reader.duration(raw.interval, default.interval, SECOND),
+        ..default
+    }
+}
+
+fn not_graphite(shown: &str) -> Offence {
+    let fix = "write host:port, for example \"graphite.example.com:2003\"".to_owned();
+    (format!("{shown} is not the address of a Graphite"), fix)
+}
+
+fn default_graphite() -> GraphiteConfig {
+    let (address, instance) = (format!("localhost:{GRAPHITE_PORT_DEFAULT}"), "0".to_owned());
+    GraphiteConfig { address, domain: "lain".to_owned(), instance, interval: MINUTE }
+}
+
 fn default_lainlet() -> LainletSource {
     LainletSource {
         address: format!("{LAINLET_HOST}:{LAINLET_PORT_DEFAULT}"),
@@ -232,7 +274,7 @@ fn default_lainlet() -> LainletSource {
 }
 
 /// `host:port`, also with a scheme in front or without the port, as clusters write it; then it is at `port`.
-fn lainlet_address(text: &str, port: u16) -> Option<String> {
+fn address(text: &str, port: u16) -> Option<String> {
     let text = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
     if text.parse::<std::net::SocketAddr>().is_ok() {
         return Some(text.to_owned());
@@ -278,6 +320,7 @@ fn loopback(port: u16) -> std::net::SocketAddr {
 const NETWORKS: &str = "[\"10.0.0.0/8\", \"127.0.0.1\"]";
 const LAINLET_HOST: &str = "lainlet.lain";
 const LAINLET_PORT_DEFAULT: u16 = 9001;
+const GRAPHITE_PORT_DEFAULT: u16 = 2003;
 const MAX_LOSS_FIX: &str = "write a fraction: 0.5 lets an update take away half; 1.0 turns the guard off";
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);

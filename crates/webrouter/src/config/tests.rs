@@ -59,6 +59,22 @@ fn check_keys(section: &str, table: &toml::Table) {
 }
 
 #[test]
+fn graphite_is_on_where_its_host_is_known() {
+    let lainlet = ("LAINLET_PORT", "9001");
+    assert_eq!(parse("", &[lainlet]).expect("right").graphite, None);
+    let variables = [
+        lainlet,
+        ("LAIN_DOMAIN", "lain.local"),
+        ("GRAPHITE_HOST", "graphite.test"),
+        ("GRAPHITE_PORT", "2004"),
+        ("DEPLOYD_POD_INSTANCE_NO", "3"),
+    ];
+    let graphite = parse("", &variables).expect("right").graphite.expect("on");
+    let told = (graphite.address.as_str(), graphite.domain.as_str(), graphite.instance.as_str());
+    assert_eq!(told, ("graphite.test:2004", "lain.local", "3"));
+}
+
+#[test]
 fn the_environment_wins_over_the_file() {
     let file = "[cluster]\ndomain = \"a.test\"\n[source.lainlet]\naddress = \"a:1\"\n[access_log]\ndirectory = \"/a\"";
     let config = parse(
