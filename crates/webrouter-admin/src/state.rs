@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use webrouter_admin_api::Listener;
 use webrouter_discovery::Discovery;
@@ -11,6 +11,8 @@ use webrouter_proxy::fleet::Fleet;
 use webrouter_proxy::tls::Certificates;
 use webrouter_telemetry::access_log::AccessLog;
 use webrouter_telemetry::metrics::Metrics;
+
+use crate::doctor::Surroundings;
 
 /// Everything the admin API reads from; clones are of the same instance.
 #[derive(Clone)]
@@ -33,6 +35,10 @@ pub struct AdminState {
     pub access_log: Option<AccessLog>,
     /// When the process started.
     pub started: SystemTime,
+    /// The same, by the clock that nobody sets.
+    pub started_steady: Instant,
+    /// Who else can be asked about apps.
+    pub surroundings: Surroundings,
     /// Host names, besides IP addresses and `localhost`, under which the admin API is asked for.
     pub names: Arc<[String]>,
 }

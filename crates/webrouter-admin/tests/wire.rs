@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use webrouter_admin::doctor::Surroundings;
 use webrouter_admin::{AdminState, UnknownHost, serve};
 use webrouter_admin_api::{Listener, ListenerScope};
 use webrouter_discovery::{Discovery, DiscoveryConfig, FileConfig};
@@ -64,6 +65,8 @@ impl Admin {
             stopping: Arc::clone(&stopping),
             access_log: None,
             started: SystemTime::now(),
+            started_steady: Instant::now(),
+            surroundings: Surroundings::default(),
             names: ["admin.test".to_owned()].into(),
         };
         state.metrics.core(0).upstream(1, "demo__upstream__web").record(200, Duration::from_millis(1), 0, 5);

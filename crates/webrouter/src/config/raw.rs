@@ -37,6 +37,7 @@ section!(
         apps: BTreeMap<Spanned<String>, RawWishes>,
         limits: RawLimits,
         forwarding: RawForwarding,
+        docker: RawDocker,
         admin: RawAdmin,
         state: RawState,
         guard: RawGuard,
@@ -107,6 +108,7 @@ section!(RawLimits {
     connections: Leaf,
 });
 section!(RawForwarding { trusted_proxies: Leaf });
+section!(RawDocker { host: Leaf });
 section!(RawAdmin { listen: Leaf, names: Leaf });
 section!(RawState { directory: Leaf });
 section!(RawGuard { max_loss: Leaf, grace: Leaf });
