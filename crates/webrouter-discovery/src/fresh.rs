@@ -51,7 +51,6 @@ pub async fn lainlet(config: &LainletConfig, app: &str, known: OrdMap<ProcName, 
         answer => answer,
     };
     let (text, date) = answer?;
-    let known = known.into_iter().filter(|(name, _)| name.app() == app).collect();
     let app = app.to_owned();
     // A whole state takes a while to read.
     let read = tokio::task::spawn_blocking(move || translate(text, known, &app)).await;
@@ -75,7 +74,8 @@ fn translate(text: Bytes, known: OrdMap<ProcName, Arc<Proc>>, app: &str) -> Resu
     if text.trim_ascii() == b"{}" {
         return Err(Problem::new("empty", "lainlet says that there is no web app at all"));
     }
-    let mut translator = Translator::new(known);
+    let known = known.into_iter().filter(|(name, _)| name.app() == app);
+    let mut translator = Translator::new(known.collect());
     translator.update(text).map_err(|error| Problem::new(error.kind(), error))?;
     let of_app = |(name, _): &(&ProcName, &Arc<Proc>)| name.app() == app;
     let procs = translator.procs().iter().filter(of_app).map(|(name, proc)| (name.clone(), Arc::clone(proc)));

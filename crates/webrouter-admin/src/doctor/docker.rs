@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, Network, Task, TaskState};
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, IpamConfig, Network, Task, TaskState};
 use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListTasksOptions};
 use bollard::{API_DEFAULT_VERSION, Docker};
 use ipnet::IpNet;
@@ -53,6 +53,8 @@ pub(super) struct Engine {
     pub(super) containers: Vec<Container>,
     /// Subnets out of which this Engine alone gives addresses.
     pub(super) subnets: Vec<IpNet>,
+    /// Addresses in them that are this machine's own.
+    gateways: Vec<IpAddr>,
 }
 
 /// A container, or a task of a Swarm.
@@ -80,7 +82,7 @@ impl Container {
 impl Engine {
     /// Whether this Engine alone gives this address.
     pub(super) fn gives(&self, address: IpAddr) -> bool {
-        self.subnets.iter().any(|subnet| subnet.contains(&address))
+        self.subnets.iter().any(|subnet| subnet.contains(&address)) && !self.gateways.contains(&address)
     }
 
     /// The running container that has this address.
@@ -115,7 +117,12 @@ pub(super) async fn look(host: &DockerHost) -> Result<Engine, String> {
     };
     let (containers, networks, tasks) = timeout(PROBE_WITHIN, asked).await.map_err(late)?.map_err(told)?;
     let containers = containers.into_iter().map(container).chain(tasks.into_iter().map(task)).collect();
-    Ok(Engine { containers, subnets: networks.into_iter().flat_map(subnets).collect() })
+    let local: Vec<IpamConfig> = networks.into_iter().flat_map(local).collect();
+    Ok(Engine {
+        containers,
+        gateways: local.iter().filter_map(|config| config.gateway.as_ref()?.parse().ok()).collect(),
+        subnets: local.iter().filter_map(|config| config.subnet.as_ref()?.parse().ok()).collect(),
+    })
 }
 
 fn container(summary: ContainerSummary) -> Container {
@@ -147,12 +154,11 @@ fn task(task: Task) -> Container {
 }
 
 /// Those of a network of this Engine alone: in others, other machines have addresses, too.
-fn subnets(network: Network) -> Vec<IpNet> {
+fn local(network: Network) -> Vec<IpamConfig> {
     if network.scope.as_deref() != Some("local") {
         return Vec::new();
     }
-    let configs = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
-    configs.into_iter().filter_map(|config| config.subnet?.parse().ok()).collect()
+    network.ipam.and_then(|ipam| ipam.config).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -81,7 +81,8 @@ pub(super) async fn gather(inputs: &Inputs, subject: &Subject) -> Gathered {
     heard.extend(file);
     let said = heard.iter().filter_map(|heard| Some((&heard.source, heard.said.as_ref().ok()?)));
     let fresh_keys = said.flat_map(|(source, fresh)| {
-        fresh.procs.keys().map(|name| ProcKey { source: source.clone(), name: name.clone() })
+        let names = fresh.procs.keys().filter(|name| subject.may_be(name));
+        names.map(|name| ProcKey { source: source.clone(), name: name.clone() })
     });
     let keys = subject.pick(in_table.into_iter().chain(fresh_keys));
     let left_out = keys.len().saturating_sub(MAX_PROCS);
@@ -103,8 +104,11 @@ async fn keys_of_table(snapshot: Option<Arc<Snapshot>>, subject: &Subject) -> BT
     let Some(snapshot) = snapshot else { return BTreeSet::new() };
     let subject = subject.clone();
     // Of 100,000 procs it takes a while.
-    let picked = tokio::task::spawn_blocking(move || subject.pick(snapshot.procs().map(|(key, _)| key.clone()))).await;
-    picked.unwrap_or_default()
+    let pick = move || {
+        let keys = snapshot.procs().map(|(key, _)| key).filter(|key| subject.may_be(&key.name));
+        subject.pick(keys.cloned())
+    };
+    tokio::task::spawn_blocking(pick).await.unwrap_or_default()
 }
 
 /// Asks about the app that the table knows by the name, else about each that could be meant.

@@ -39,6 +39,11 @@ impl Subject {
         picked.into_iter().find(|set| !set.is_empty()).unwrap_or_default()
     }
 
+    /// Whether it could stand for a proc of this name.
+    pub(super) fn may_be(&self, name: &ProcName) -> bool {
+        self.rank(name).is_some()
+    }
+
     fn rank(&self, name: &ProcName) -> Option<usize> {
         let is_proc = || self.0.strip_suffix(name.proc()).and_then(|rest| rest.strip_suffix('.')) == Some(name.app());
         match () {
@@ -118,11 +123,11 @@ fn unreadable(subject: &Subject, heard: &[Heard]) -> Option<(String, String, &'s
 
 async fn near(subject: &Subject, gathered: &Gathered) -> Vec<String> {
     let (subject, snapshot) = (subject.0.clone(), gathered.snapshot.clone());
-    let mut names: BTreeSet<String> = BTreeSet::new();
-    for fresh in gathered.heard.iter().filter_map(|heard| heard.said.as_ref().ok()) {
-        names.extend(fresh.procs.keys().map(|name| name.app().to_owned()));
-    }
+    let said = gathered.heard.iter().filter_map(|heard| heard.said.as_ref().ok());
+    let said: Vec<_> = said.map(|fresh| fresh.procs.clone()).collect();
     let compare = move || {
+        let of_sources = said.iter().flat_map(|procs| procs.keys().map(|name| name.app().to_owned()));
+        let mut names: BTreeSet<String> = of_sources.collect();
         let of_table = snapshot.iter().flat_map(|snapshot| snapshot.procs());
         names.extend(of_table.map(|(key, _)| key.name.app().to_owned()));
         let score = |name: String| (strsim::jaro_winkler(&name, &subject), name);

@@ -1,7 +1,7 @@
 //! The router itself: what an operator looks at when every app is down.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{Access, access, statvfs};
@@ -35,15 +35,18 @@ pub struct RouterInputs {
 pub async fn examine_router(inputs: &Inputs, router: &RouterInputs, before: Vec<Hop>) -> Doctor {
     let (status, snapshot) = (inputs.table.status(), inputs.table.snapshot());
     let mut hops = before;
-    let (listeners, clock) =
-        tokio::join!(listeners(&router.listeners), clock(inputs.surroundings.lainlet.as_ref(), router.started),);
+    let ((state, open_files), listeners, clock) = tokio::join!(
+        disk(inputs.surroundings.state_directory.clone(), status.clone(), router.started.is_some()),
+        listeners(&router.listeners),
+        clock(inputs.surroundings.lainlet.as_ref(), router.started),
+    );
     hops.push(listeners);
     hops.extend(watch::of_all(status.as_ref(), watch::patience(&inputs.surroundings)));
     hops.push(holds(status.as_ref()));
     hops.push(certificates(inputs));
-    hops.push(state(inputs.surroundings.state_directory.as_deref(), status.as_ref()));
+    hops.push(state);
     hops.push(lines(router.access_log.as_ref()));
-    hops.push(open_files(router.started.is_some()));
+    hops.push(open_files);
     hops.push(clock);
     let generation = snapshot.map(|snapshot| snapshot.generation().0);
     let at = time(SystemTime::now());
@@ -149,6 +152,24 @@ fn unserved(inputs: &Inputs, tls: &Certificates) -> Vec<String> {
     let snapshot = inputs.table.snapshot();
     let rejections = snapshot.map(|snapshot| tls.rejections(&snapshot)).unwrap_or_default();
     rejections.into_iter().map(|entry| format!("ssl `{}`: {}", entry.pattern, entry.problem)).collect()
+}
+
+/// What is asked of the disk and of /proc: either may hang.
+async fn disk(directory: Option<PathBuf>, status: Option<DiscoveryStatus>, is_instance: bool) -> (Hop, Hop) {
+    let look = move || (state(directory.as_deref(), status.as_ref()), open_files(is_instance));
+    match timeout(PROBE_WITHIN, tokio::task::spawn_blocking(look)).await {
+        Ok(Ok(hops)) => hops,
+        _ => {
+            let hung = |kind, what: &str| {
+                unknown(
+                    kind,
+                    vec![format!("{what} did not answer within {PROBE_WITHIN:?}")],
+                    "see that the disk is well",
+                )
+            };
+            (hung(HopKind::State, "the state directory"), hung(HopKind::OpenFiles, "/proc, or the disk,"))
+        }
+    }
 }
 
 fn state(directory: Option<&Path>, status: Option<&DiscoveryStatus>) -> Hop {
