@@ -184,6 +184,21 @@ async fn status_tells_the_table_and_its_sources() {
 }
 
 #[tokio::test]
+async fn the_doctor_is_asked_by_name_and_behind_the_guard() {
+    let admin = Admin::start().await;
+    let doctor = admin.json("/v1/doctor/demo").await;
+    assert_eq!((&doctor["app"], &doctor["first"]["kind"]), (&"demo".into(), &"reach".into()), "{doctor:#}");
+    let again = admin.json("/v1/doctor/demo").await;
+    assert_eq!(doctor["at"], again["at"], "found a moment ago");
+    let router = admin.json("/v1/doctor").await;
+    assert_eq!((&router["app"], &router["hops"][0]["kind"]), (&Value::Null, &"instance".into()));
+    assert_eq!(admin.get("/v1/doctor/a%20b").await.0, 400);
+    let (status, _) = admin.ask("GET /v1/doctor/demo HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(status, 421);
+    admin.stop().await;
+}
+
+#[tokio::test]
 async fn routes_can_be_filtered_and_paged() {
     let admin = Admin::start().await;
     let mountpoints = |page: &Value| {

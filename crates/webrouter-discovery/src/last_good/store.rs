@@ -86,12 +86,7 @@ impl Store {
         let open = |backend| Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend);
         let database = backend.and_then(open).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::InUse(path.clone()),
-            DatabaseError::Storage(redb::StorageError::Io(error))
-                if error.kind() != std::io::ErrorKind::InvalidData
-                    && error.kind() != std::io::ErrorKind::UnexpectedEof =>
-            {
-                io(error)
-            }
+            DatabaseError::Storage(redb::StorageError::Io(error)) if !is_no_store(&error) => io(error),
             error => OpenError::Unreadable(format!("{}: {error}", path.display())),
         })?;
         Ok(Self { database, identity, stored: Stored::default() })
@@ -196,6 +191,11 @@ impl Stored {
     }
 }
 
+/// What is read of a file that is not, or not wholly, a store.
+fn is_no_store(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof)
+}
+
 /// Reads a store without changing it. One that a crash left unfinished is put in order in a copy.
 pub(super) fn read(directory: &Path, defaults: &Defaults, sources: &[SourceName]) -> Result<Option<Loaded>, OpenError> {
     let path = file(directory);
@@ -212,7 +212,7 @@ pub(super) fn read(directory: &Path, defaults: &Defaults, sources: &[SourceName]
             std::fs::copy(&path, file(copy.path())).map_err(io)?;
             Store::open(copy.path())?.load(defaults, sources)
         }
-        Err(DatabaseError::Storage(redb::StorageError::Io(error))) => Err(io(error)),
+        Err(DatabaseError::Storage(redb::StorageError::Io(error))) if !is_no_store(&error) => Err(io(error)),
         Err(error) => Err(unreadable(&error)),
     }
 }
