@@ -5,6 +5,7 @@
 
 mod action;
 mod certificates;
+mod doctor;
 mod endpoints;
 mod explain;
 mod failures;
@@ -20,6 +21,7 @@ use utoipa::ToSchema;
 
 pub use action::{HoldAction, HoldResolved};
 pub use certificates::{CaFile, Certificate, CertificateFolder, FileProblem};
+pub use doctor::{Doctor, Hop, HopKind, HopVerdict};
 pub use endpoints::{
     Breaker, Drained, EndpointState, EndpointView, Endpoints, FailureReport, ProbeReport, RouteHealth, UpstreamHealth,
 };

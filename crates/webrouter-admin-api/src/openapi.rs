@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use crate::{
-    ApiError, Drained, EndpointState, Endpoints, Explain, Failures, HoldResolved, Rejections, Routes, SnapshotView,
-    Status,
+    ApiError, Doctor, Drained, EndpointState, Endpoints, Explain, Failures, HoldResolved, Rejections, Routes,
+    SnapshotView, Status,
 };
 
 /// The OpenAPI document of the admin API.
@@ -32,6 +32,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         snapshot,
         explain,
         failures,
+        doctor,
+        doctor_app,
         rejections,
         hold_accept,
         hold_refuse,
@@ -135,6 +137,18 @@ declare! {
             (status = 200, description = "The failures, the newest first", body = Failures),
             (status = 400, description = "A parameter cannot be read", body = ApiError)))]
     failures;
+    #[utoipa::path(get, path = "/v1/doctor", summary = "How the router itself is, hop by hop",
+        responses((status = 200, description = "The verdicts, good or bad", body = Doctor)))]
+    doctor;
+
+    #[utoipa::path(get, path = "/v1/doctor/{app}",
+        summary = "Why an app cannot be reached: each hop from its containers to the news of its source, looked at now",
+        params(("app" = String, Path, description = "An app, `app.proc`, or an entry")),
+        responses(
+            (status = 200, description = "The verdicts, good or bad, at most a second old; also of a name that nobody knows",
+                body = Doctor),
+            (status = 400, description = "Not a name", body = ApiError)))]
+    doctor_app;
 
     #[utoipa::path(get, path = "/v1/rejections", summary = "What is not taken, and why",
         responses((status = 200, description = "The rejections in force", body = Rejections)))]
@@ -199,6 +213,8 @@ mod tests {
             paths::SNAPSHOT,
             paths::EXPLAIN,
             paths::FAILURES,
+            paths::DOCTOR,
+            paths::DOCTOR_APP,
             paths::REJECTIONS,
             paths::HOLD_ACCEPT,
             paths::HOLD_REFUSE,

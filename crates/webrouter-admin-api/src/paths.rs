@@ -18,6 +18,10 @@ pub const SNAPSHOT: &str = "/v1/snapshot";
 pub const EXPLAIN: &str = "/v1/explain";
 /// [`crate::Failures`]; `?id=`, `?app=`, `?limit=`.
 pub const FAILURES: &str = "/v1/failures";
+/// [`crate::Doctor`] of the router itself.
+pub const DOCTOR: &str = "/v1/doctor";
+/// [`crate::Doctor`] of an app, `app.proc` or entry.
+pub const DOCTOR_APP: &str = "/v1/doctor/{app}";
 /// [`crate::Rejections`].
 pub const REJECTIONS: &str = "/v1/rejections";
 /// POST: lets a held update through; `?id=`.
@@ -34,6 +38,11 @@ pub fn endpoint_drain(endpoint: &str) -> String {
     // What an address may hold beside letters, digits, `.` and `:`, which stand for themselves in a path.
     let encoded = endpoint.replace('%', "%25").replace('[', "%5B").replace(']', "%5D");
     ENDPOINT_DRAIN.replace("{endpoint}", &encoded)
+}
+
+/// The path of [`DOCTOR_APP`] for a name of letters, digits, `-`, `_` and `.`, which stand for themselves in a path.
+pub fn doctor_app(app: &str) -> String {
+    DOCTOR_APP.replace("{app}", app)
 }
 
 /// A POST or DELETE must carry this field with the value [`ACTION_VALUE`]: a page of another site cannot send it unasked.

@@ -1,12 +1,15 @@
 //! One handler per path.
 
+mod doctor;
 mod drain;
+
+use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
+use axum::{Extension, Json, Router, middleware};
 use http::{Method, StatusCode, Uri, header};
 use serde::{Deserialize, Serialize};
 use webrouter_admin_api::{ApiError, HoldAction, HoldResolved, paths};
@@ -33,6 +36,8 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route(paths::SNAPSHOT, get(snapshot))
         .route(paths::EXPLAIN, get(explain))
         .route(paths::FAILURES, get(failures))
+        .route(paths::DOCTOR, get(doctor::router))
+        .route(paths::DOCTOR_APP, get(doctor::app))
         .route(paths::REJECTIONS, get(rejections))
         .route(paths::HOLD_ACCEPT, post(accept))
         .route(paths::HOLD_REFUSE, post(refuse))
@@ -40,6 +45,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route(paths::OPENAPI, get(async || Json(webrouter_admin_api::openapi())))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(Extension(Arc::new(doctor::Examinations::default())))
         .layer(middleware::from_fn_with_state(state.clone(), guard::guard))
         .with_state(state)
 }

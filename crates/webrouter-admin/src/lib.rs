@@ -1,13 +1,14 @@
 //! Admin HTTP API: reads all, decides nothing.
 //!
 //! ```text
-//! connection (bounded number, head time-out) ─► guard (Host, action field, token) ─► handlers ─► view · explain · page
+//! connection (bounded number, head time-out) ─► guard (Host, action field, token) ─► handlers ─► view · explain · doctor · page
 //!                                                                                │
 //!                                  Discovery (snapshot, status, holds) · Fleet · Metrics · listeners · access log
 //! ```
 //! It never changes routing data: a hold is accepted or refused by discovery, an endpoint is drained by the fleet. No foreign byte gets into the page
 //! unescaped. What takes long is made off the runtime's threads, so that discovery never waits for a reader.
 
+pub mod doctor;
 mod explain;
 mod gauges;
 mod guard;

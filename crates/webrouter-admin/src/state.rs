@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use webrouter_admin_api::Listener;
 use webrouter_discovery::Discovery;
@@ -13,6 +13,7 @@ use webrouter_telemetry::access_log::AccessLog;
 use webrouter_telemetry::flight_recorder::FlightRecorder;
 use webrouter_telemetry::metrics::Metrics;
 
+use crate::doctor::Surroundings;
 use crate::gauges;
 use crate::token::Token;
 
@@ -41,6 +42,10 @@ pub struct AdminState {
     pub started: SystemTime,
     /// What shows an operator, where one is configured.
     pub token: Option<Token>,
+    /// The same, by the clock that nobody sets.
+    pub started_steady: Instant,
+    /// Who else can be asked about apps.
+    pub surroundings: Surroundings,
     /// Host names, besides IP addresses and `localhost`, under which the admin API is asked for.
     pub names: Arc<[String]>,
 }

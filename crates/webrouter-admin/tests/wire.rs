@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use webrouter_admin::doctor::Surroundings;
 use webrouter_admin::{AdminState, UnknownHost, serve};
 use webrouter_admin_api::{Listener, ListenerScope};
 use webrouter_discovery::{Discovery, DiscoveryConfig, FileConfig};
@@ -67,6 +68,8 @@ impl Admin {
             access_log: None,
             token: None,
             started: SystemTime::now(),
+            started_steady: Instant::now(),
+            surroundings: Surroundings::default(),
             names: ["admin.test".to_owned()].into(),
         };
         state.metrics.core(0).upstream(1, "demo__upstream__web").record(200, Duration::from_millis(1), 0, 5);
@@ -180,6 +183,21 @@ async fn status_tells_the_table_and_its_sources() {
     assert_eq!((&status["sources"][0]["kind"], &status["sources"][0]["state"]), (&"file".into(), &"following".into()));
     assert_eq!(status["hold"], Value::Null);
     assert_eq!(status["listeners"][0]["address"], "127.0.0.1:80");
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn the_doctor_is_asked_by_name_and_behind_the_guard() {
+    let admin = Admin::start().await;
+    let doctor = admin.json("/v1/doctor/demo").await;
+    assert_eq!((&doctor["app"], &doctor["first"]["kind"]), (&"demo".into(), &"reach".into()), "{doctor:#}");
+    let again = admin.json("/v1/doctor/demo").await;
+    assert_eq!(doctor["at"], again["at"], "found a moment ago");
+    let router = admin.json("/v1/doctor").await;
+    assert_eq!((&router["app"], &router["hops"][0]["kind"]), (&Value::Null, &"instance".into()));
+    assert_eq!(admin.get("/v1/doctor/a%20b").await.0, 400);
+    let (status, _) = admin.ask("GET /v1/doctor/demo HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(status, 421);
     admin.stop().await;
 }
 

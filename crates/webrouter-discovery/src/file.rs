@@ -69,6 +69,13 @@ pub(crate) async fn follow(path: PathBuf, name: SourceName, health: Arc<SourceHe
     }
 }
 
+/// What the file says now.
+pub(crate) fn read_once(path: &Path, name: &SourceName) -> Result<Contribution, Problem> {
+    let mut view = View::new(name.clone(), AppsFile::new(path));
+    view.take(read(path)?)?;
+    Ok(view.contribution())
+}
+
 fn read(path: &Path) -> Result<String, Problem> {
     let problem = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => {

@@ -15,7 +15,7 @@ mod watch;
 pub mod wire;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -62,6 +62,21 @@ pub(crate) async fn follow(
         delivered: false,
     };
     source.run().await;
+}
+
+/// The answer about one app, and what lainlet takes for the time. `app` is of the characters of a name.
+pub(crate) async fn ask_app(config: &LainletConfig, app: &str) -> Result<(Bytes, Option<SystemTime>), Problem> {
+    connection::get_dated(config, &format!("{}?appname={app}", Subject::Webprocs.target())).await
+}
+
+/// The whole state, and what lainlet takes for the time.
+pub(crate) async fn ask_all(config: &LainletConfig) -> Result<(Bytes, Option<SystemTime>), Problem> {
+    connection::get_dated(config, Subject::Webprocs.target()).await
+}
+
+/// What lainlet takes for the time.
+pub(crate) async fn ask_date(config: &LainletConfig) -> Result<Option<SystemTime>, Problem> {
+    connection::get_dated(config, Subject::ExtraDomains.target()).await.map(|(_, date)| date)
 }
 
 /// What one watch is about.

@@ -20,6 +20,40 @@ use crate::source::{Problem, excerpt, lock};
 use crate::status::ErrorStatus;
 use store::{OpenError, Store, StoreFailure};
 
+/// What a state directory holds, as a reader that changes nothing finds it.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The table.
+    pub snapshot: Arc<Snapshot>,
+    /// When it was stored.
+    pub saved_at: SystemTime,
+}
+
+/// Why the table of a state directory cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// A live process has it open.
+    #[error("{} is in use by a process that runs", .0.display())]
+    InUse(PathBuf),
+    /// It is not there, or may not be read.
+    #[error("{0}")]
+    Io(String),
+    /// It is there, and is no store, or one of another format.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+/// Reads the last good table of an instance that is down; `None` when none was stored. Blocks; changes nothing.
+pub fn read(directory: &Path, defaults: &Defaults, sources: &[SourceName]) -> Result<Option<Stored>, ReadError> {
+    let read = caught(|| store::read(directory, defaults, sources));
+    match read {
+        Ok(loaded) => Ok(loaded.map(|Loaded { snapshot, saved_at }| Stored { snapshot, saved_at })),
+        Err(OpenError::InUse(path)) => Err(ReadError::InUse(path)),
+        Err(OpenError::Io(message)) => Err(ReadError::Io(message)),
+        Err(OpenError::Unreadable(message)) => Err(ReadError::Unreadable(message)),
+    }
+}
+
 /// What keeps the table from being stored; shared with the status.
 pub(crate) type StoreError = Arc<Mutex<Option<ErrorStatus>>>;
 

@@ -10,9 +10,10 @@
 mod assembler;
 mod delta;
 pub mod file;
+pub mod fresh;
 mod guard;
 pub mod lainlet;
-mod last_good;
+pub mod last_good;
 mod reconnect;
 mod source;
 pub mod status;

@@ -31,6 +31,7 @@ use webrouter_routing::snapshot::{ProcInForce, Snapshot};
 
 pub use budget::Retries;
 use endpoint::EndpointState;
+pub use probe::{CannotAsk, probe_once};
 use remembered::Memory;
 pub use remembered::Remembered;
 use upstream::SharedUpstream;

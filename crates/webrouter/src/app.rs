@@ -11,7 +11,7 @@ pub(crate) mod token;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -31,7 +31,7 @@ use webrouter_telemetry::metrics::Metrics;
 use crate::cli::Verdict;
 use crate::config::{Config, Environment};
 
-pub(crate) use build::discovery_config;
+pub(crate) use build::{discovery_config, surroundings};
 pub(crate) use listening::Listening;
 pub(crate) use signals::{Signal, Signals};
 pub(crate) use tls::open as open_certificates;
@@ -76,7 +76,7 @@ pub(crate) async fn run(config: Config, environment: &Environment) -> anyhow::Re
 impl Instance {
     /// Binds everything or nothing, then serves; the table comes when discovery has one.
     pub(crate) async fn start(config: Config) -> anyhow::Result<Self> {
-        let started = SystemTime::now();
+        let (started, started_steady) = (SystemTime::now(), Instant::now());
         let state_directory = config.state.clone();
         let sticky_key = tokio::task::spawn_blocking(move || sticky::key(&state_directory)).await?;
         let sticky_key = sticky_key.context("cannot get random bytes from the system for the key of sticky cookies")?;
@@ -104,6 +104,8 @@ impl Instance {
             access_log: Some(access_log.clone()),
             token,
             started,
+            started_steady,
+            surroundings: surroundings(&config),
             names: config.admin_names.iter().map(ToString::to_string).collect(),
         };
         let snapshots = discovery.snapshots();

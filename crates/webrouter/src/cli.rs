@@ -2,6 +2,7 @@
 
 mod check;
 mod client;
+mod doctor;
 mod drain;
 mod endpoints;
 mod explain;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use webrouter_admin::doctor::Subject;
 use webrouter_routing::duration;
 use webrouter_routing::endpoint::Endpoint;
 use webrouter_telemetry::logging::LoggingError;
@@ -105,6 +107,15 @@ enum Command {
         /// Only requests to this app.
         #[arg(long)]
         app: Option<String>,
+        #[command(flatten)]
+        instance: Instance,
+    },
+    /// Tell why an app cannot be reached: each hop from its containers to its source's news, looked at now. Works on the
+    /// disk of an instance that is down, too.
+    Doctor {
+        /// An app, `app.proc`, or entry; left out, the router itself is looked at.
+        #[arg(value_name = "APP[.PROC]", value_parser = Subject::parse)]
+        app: Option<Subject>,
         #[command(flatten)]
         instance: Instance,
     },
@@ -196,6 +207,7 @@ fn carry_out(command: Command) -> anyhow::Result<Verdict> {
         Command::Drain { endpoint, wait, instance, .. } => block_on(drain::drain(&instance, endpoint, wait)),
         Command::Explain { url, method, instance } => block_on(explain::explain(&instance, &url, &method)),
         Command::Why { id, app, instance } => block_on(why::why(&instance, id.as_deref(), app.as_deref())),
+        Command::Doctor { app, instance } => block_on(doctor::doctor(&instance, app)),
         Command::Status(instance) => block_on(status::status(&instance)),
         Command::Hold { decision, id, instance } => block_on(hold::hold(&instance, decision, id)),
         Command::Lainlet { apps, listen } => block_on(lainlet(&apps, listen)),

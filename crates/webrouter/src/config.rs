@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use webrouter_admin::doctor::DockerHost;
 use webrouter_proxy::tls::TlsConfig;
 use webrouter_routing::host::Host;
 use webrouter_routing::table::Subdomains;
@@ -51,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) policies: Policies,
     pub(crate) limits: Limits,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Whom the doctor asks about containers.
+    pub(crate) docker: Option<DockerHost>,
     pub(crate) admin: SocketAddr,
     /// Host names that the admin API answers to, besides addresses and `localhost`.
     pub(crate) admin_names: Vec<Host>,

@@ -1,9 +1,9 @@
 //! One connection to lainlet with one request on it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{CONTENT_TYPE, DATE, HOST, USER_AGENT};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
@@ -20,6 +20,8 @@ use crate::source::{Problem, excerpt};
 /// A connection that goes when dropped; nothing is written on it after its request.
 pub(super) struct Connection {
     body: Incoming,
+    /// What the other host takes for the time.
+    date: Option<SystemTime>,
     read_timeout: Duration,
     driver: AbortHandle,
     _sender: SendRequest<Empty<Bytes>>,
@@ -71,8 +73,10 @@ impl Connection {
         };
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or_default().to_owned();
+        let date = response.headers().get(DATE).and_then(|value| value.to_str().ok());
+        let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
         let (status, body) = parts(response);
-        let mut connection = Self { body, read_timeout: config.read_timeout, driver, _sender: sender };
+        let mut connection = Self { body, date, read_timeout: config.read_timeout, driver, _sender: sender };
         if status != StatusCode::OK {
             let text = timeout(config.read_timeout, connection.whole(ERROR_BODY)).await;
             let text = text.ok().and_then(Result::ok).unwrap_or_default();
@@ -134,8 +138,16 @@ fn parts(response: Response<Incoming>) -> (StatusCode, Incoming) {
 
 /// One GET, which has `read_timeout` besides the time to connect, to its last byte: whoever drips is given up.
 pub(super) async fn get(config: &LainletConfig, target: &str) -> Result<Bytes, Problem> {
+    get_dated(config, target).await.map(|(body, _)| body)
+}
+
+/// The same, and what lainlet takes for the time.
+pub(super) async fn get_dated(config: &LainletConfig, target: &str) -> Result<(Bytes, Option<SystemTime>), Problem> {
     let deadline = config.connect_timeout + config.read_timeout;
-    let whole = async { Connection::ask(config, target, None).await?.whole(config.max_bytes).await };
+    let whole = async {
+        let mut connection = Connection::ask(config, target, None).await?;
+        Ok((connection.whole(config.max_bytes).await?, connection.date))
+    };
     let late = |_| Problem::new("read_timeout", format!("no whole answer within {deadline:?}"));
     timeout(deadline, whole).await.map_err(late)?
 }

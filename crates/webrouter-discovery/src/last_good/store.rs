@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redb::backends::FileBackend;
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
+use redb::{
+    Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase, ReadableTable, TableDefinition, TableError,
+    WriteTransaction,
+};
 use serde::{Deserialize, Serialize};
 use webrouter_routing::annotation::Annotation;
 use webrouter_routing::contribution::{Claims, Contribution, Proc, Settings};
@@ -83,12 +86,7 @@ impl Store {
         let open = |backend| Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend);
         let database = backend.and_then(open).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::InUse(path.clone()),
-            DatabaseError::Storage(redb::StorageError::Io(error))
-                if error.kind() != std::io::ErrorKind::InvalidData
-                    && error.kind() != std::io::ErrorKind::UnexpectedEof =>
-            {
-                io(error)
-            }
+            DatabaseError::Storage(redb::StorageError::Io(error)) if !is_no_store(&error) => io(error),
             error => OpenError::Unreadable(format!("{}: {error}", path.display())),
         })?;
         Ok(Self { database, identity, stored: Stored::default() })
@@ -106,54 +104,11 @@ impl Store {
     }
 
     fn read(&mut self, defaults: &Defaults, sources: &[SourceName]) -> Result<Option<Loaded>, StoreFailure> {
-        let transaction = self.database.begin_read()?;
-        let meta = match transaction.open_table(META) {
-            Ok(table) => table.get("meta")?.map(|meta| serde_json::from_slice::<Meta>(meta.value())).transpose()?,
-            Err(TableError::TableDoesNotExist(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let Some(meta) = meta else { return Ok(None) };
-        if meta.format != FORMAT {
-            return Err(StoreFailure::Format(meta.format));
-        }
-        let mut contributions: BTreeMap<SourceName, Contribution> = BTreeMap::new();
-        let mut whole = true;
-        for row in transaction.open_table(SETTINGS)?.iter()? {
-            let (source, settings) = row?;
-            let source = SourceName::new(source.value());
-            if sources.contains(&source) {
-                let mut contribution = Contribution::empty(source.clone());
-                contribution.settings = Arc::new(serde_json::from_slice(settings.value())?);
-                contributions.insert(source, contribution);
-            } else {
-                whole = false;
-            }
-        }
-        for row in transaction.open_table(PROCS)?.iter()? {
-            let (key, proc) = row?;
-            let (source, name) = key.value();
-            let Some(contribution) = contributions.get_mut(&SourceName::new(source)) else { continue };
-            let proc: LoadedProc = serde_json::from_slice(proc.value())?;
-            let claims = Claims::Readable(Arc::new(proc.annotation));
-            let proc = Proc { claims, endpoints: proc.endpoints.into(), reasons: Vec::new() };
-            contribution.procs.insert(ProcName::parse(name)?, Arc::new(proc));
-        }
-        let mut ownership = Ownership::new();
-        for row in transaction.open_table(CLAIMS)?.iter()? {
-            let (mountpoint, queue) = row?;
-            let mountpoint = Mountpoint::try_from(mountpoint.value().to_owned())?;
-            ownership.insert(mountpoint, serde_json::from_slice(queue.value())?);
-        }
-        if contributions.is_empty() {
-            return Ok(None);
-        }
-        let contributions: Vec<Contribution> = contributions.into_values().collect();
-        let snapshot = Arc::new(Snapshot::restore(defaults, &contributions, &ownership, meta.generation));
+        let Some((loaded, whole)) = read_tables(&self.database, defaults, sources)? else { return Ok(None) };
         if whole {
-            self.stored = Stored::of(&snapshot);
+            self.stored = Stored::of(&loaded.snapshot);
         }
-        let saved_at = UNIX_EPOCH + Duration::from_secs(meta.saved_at);
-        Ok(Some(Loaded { snapshot, saved_at }))
+        Ok(Some(loaded))
     }
 
     /// Makes the store hold this snapshot.
@@ -234,6 +189,85 @@ impl Stored {
         let contested = contested.map(|(mountpoint, queue)| (mountpoint.clone(), queue.to_vec())).collect();
         Self { snapshot: Some(Arc::clone(snapshot)), settings, contested }
     }
+}
+
+/// What is read of a file that is not, or not wholly, a store.
+fn is_no_store(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof)
+}
+
+/// Reads a store without changing it. One that a crash left unfinished is put in order in a copy.
+pub(super) fn read(directory: &Path, defaults: &Defaults, sources: &[SourceName]) -> Result<Option<Loaded>, OpenError> {
+    let path = file(directory);
+    let unreadable = |error: &dyn std::fmt::Display| OpenError::Unreadable(format!("{}: {error}", path.display()));
+    let io = |error: std::io::Error| OpenError::Io(format!("{}: {error}", path.display()));
+    match ReadOnlyDatabase::open(&path) {
+        Ok(database) => {
+            let read = read_tables(&database, defaults, sources).map_err(|error| unreadable(&error))?;
+            Ok(read.map(|(loaded, _)| loaded))
+        }
+        Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => Err(OpenError::InUse(path)),
+        Err(DatabaseError::RepairAborted) => {
+            let copy = tempfile::tempdir().map_err(io)?;
+            std::fs::copy(&path, file(copy.path())).map_err(io)?;
+            Store::open(copy.path())?.load(defaults, sources)
+        }
+        Err(DatabaseError::Storage(redb::StorageError::Io(error))) if !is_no_store(&error) => Err(io(error)),
+        Err(error) => Err(unreadable(&error)),
+    }
+}
+
+/// The table of these sources, and whether that is all that is stored.
+fn read_tables(
+    database: &impl ReadableDatabase,
+    defaults: &Defaults,
+    sources: &[SourceName],
+) -> Result<Option<(Loaded, bool)>, StoreFailure> {
+    let transaction = database.begin_read()?;
+    let meta = match transaction.open_table(META) {
+        Ok(table) => table.get("meta")?.map(|meta| serde_json::from_slice::<Meta>(meta.value())).transpose()?,
+        Err(TableError::TableDoesNotExist(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let Some(meta) = meta else { return Ok(None) };
+    if meta.format != FORMAT {
+        return Err(StoreFailure::Format(meta.format));
+    }
+    let mut contributions: BTreeMap<SourceName, Contribution> = BTreeMap::new();
+    let mut whole = true;
+    for row in transaction.open_table(SETTINGS)?.iter()? {
+        let (source, settings) = row?;
+        let source = SourceName::new(source.value());
+        if sources.contains(&source) {
+            let mut contribution = Contribution::empty(source.clone());
+            contribution.settings = Arc::new(serde_json::from_slice(settings.value())?);
+            contributions.insert(source, contribution);
+        } else {
+            whole = false;
+        }
+    }
+    for row in transaction.open_table(PROCS)?.iter()? {
+        let (key, proc) = row?;
+        let (source, name) = key.value();
+        let Some(contribution) = contributions.get_mut(&SourceName::new(source)) else { continue };
+        let proc: LoadedProc = serde_json::from_slice(proc.value())?;
+        let claims = Claims::Readable(Arc::new(proc.annotation));
+        let proc = Proc { claims, endpoints: proc.endpoints.into(), reasons: Vec::new() };
+        contribution.procs.insert(ProcName::parse(name)?, Arc::new(proc));
+    }
+    let mut ownership = Ownership::new();
+    for row in transaction.open_table(CLAIMS)?.iter()? {
+        let (mountpoint, queue) = row?;
+        let mountpoint = Mountpoint::try_from(mountpoint.value().to_owned())?;
+        ownership.insert(mountpoint, serde_json::from_slice(queue.value())?);
+    }
+    if contributions.is_empty() {
+        return Ok(None);
+    }
+    let contributions: Vec<Contribution> = contributions.into_values().collect();
+    let snapshot = Arc::new(Snapshot::restore(defaults, &contributions, &ownership, meta.generation));
+    let saved_at = UNIX_EPOCH + Duration::from_secs(meta.saved_at);
+    Ok(Some((Loaded { snapshot, saved_at }, whole)))
 }
 
 /// Moves an unreadable store out of the way; returns where it is now.

@@ -217,3 +217,29 @@ async fn a_folder_that_cannot_be_written_is_a_store_error() {
     last_good.write(applied(&empty(), contribution("a=a.lain"))).await.expect_err("still blocked");
     assert_eq!(lock(&last_good.error).as_ref().map(|error| (error.kind, error.count)), Some(("io", 2)));
 }
+
+#[tokio::test]
+async fn a_reader_changes_nothing_and_says_why_it_cannot_read() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let directory = directory.path();
+    let read_stored = |directory: &Path| read(directory, &Defaults::default(), &[lainlet()]);
+    let gone = directory.join("gone");
+    assert!(matches!(read_stored(&gone), Err(ReadError::Io(_))));
+    assert!(!gone.exists(), "it was made");
+    let (mut last_good, _) = open(directory).await;
+    last_good.write(applied(&empty(), contribution("a=a.lain b=b.lain"))).await.expect("stored");
+    assert!(matches!(read_stored(directory), Err(ReadError::InUse(_))));
+    // What a power cut leaves: never closed.
+    let crashed = tempfile::tempdir().expect("a folder");
+    let file = crashed.path().join("webrouter.redb");
+    std::fs::copy(directory.join("webrouter.redb"), &file).expect("copied");
+    let before = std::fs::read(&file).expect("readable");
+    drop(last_good);
+    for directory in [directory, crashed.path()] {
+        let stored = read_stored(directory).expect("readable").expect("stored");
+        assert_eq!(stored.snapshot.route_count(), 2, "{}", directory.display());
+    }
+    assert!(std::fs::read(&file).expect("readable") == before, "it was written");
+    std::fs::write(&file, "no store").expect("written");
+    assert!(matches!(read_stored(crashed.path()), Err(ReadError::Unreadable(_))));
+}

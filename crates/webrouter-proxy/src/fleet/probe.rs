@@ -9,6 +9,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
+use webrouter_routing::endpoint::Endpoint;
 use webrouter_routing::route::Upstream;
 
 use super::record::{Probe, ProbeError};
@@ -17,13 +18,29 @@ use crate::http1::head::{HeadScanner, ResponseHead};
 /// Nothing can be said of the endpoint: we could not ask.
 #[derive(Debug, thiserror::Error)]
 #[error("a health check could not be made: {0}")]
-pub(super) struct CannotAsk(io::Error);
+pub struct CannotAsk(io::Error);
 
 /// Asks an endpoint; `None` where there is nothing to ask.
 pub(super) async fn probe(address: SocketAddr, upstream: &Upstream) -> Result<Option<Probe>, CannotAsk> {
+    probe_within(address, upstream, upstream.policy.health.timeout).await
+}
+
+/// Asks an endpoint once, besides the checks that decide about its health; `None` where there is nothing to ask.
+pub async fn probe_once(
+    endpoint: Endpoint,
+    upstream: &Upstream,
+    patience: Duration,
+) -> Result<Option<Probe>, CannotAsk> {
+    probe_within(endpoint.address(), upstream, patience).await
+}
+
+async fn probe_within(
+    address: SocketAddr,
+    upstream: &Upstream,
+    patience: Duration,
+) -> Result<Option<Probe>, CannotAsk> {
     let Some(request) = request(address, upstream) else { return Ok(None) };
     let began = Instant::now();
-    let patience = upstream.policy.health.timeout;
     let mut connection = None;
     let answered = timeout(patience, async {
         let stream = connection.insert(TcpStream::connect(address).await.map_err(not_connected)?);

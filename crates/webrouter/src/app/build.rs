@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use webrouter_admin::doctor::Surroundings;
 use webrouter_admin_api::{Listener, ListenerScope};
 use webrouter_discovery::{DiscoveryConfig, FileConfig, GuardConfig, LainletConfig};
 use webrouter_proxy::fleet::{Ejection, FleetConfig, Retries};
@@ -112,6 +113,17 @@ pub(crate) fn discovery_config(config: &Config) -> DiscoveryConfig {
         },
         guard: GuardConfig { max_loss: config.guard.max_loss, grace: config.guard.grace, ..GuardConfig::default() },
         ..DiscoveryConfig::default()
+    }
+}
+
+/// Who can be asked about apps besides the instance.
+pub(crate) fn surroundings(config: &Config) -> Surroundings {
+    let DiscoveryConfig { lainlet, file, .. } = discovery_config(config);
+    Surroundings {
+        lainlet,
+        file: file.map(|file| file.path),
+        docker: config.docker.clone(),
+        state_directory: Some(config.state.clone()),
     }
 }
 

@@ -24,10 +24,22 @@ pub(super) struct Refused {
     fix: String,
 }
 
+/// There is no instance to ask, or it does not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub(super) struct Absent {
+    why: String,
+}
+
 impl Instance {
     /// GET of a JSON document.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<T> {
         self.ask(Method::GET, path, query).await
+    }
+
+    /// GET of a JSON document that takes its time.
+    pub(super) async fn get_patiently<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.ask_within(LONG_PATIENCE, Method::GET, path, &[]).await
     }
 
     /// POST of an action.
@@ -41,10 +53,21 @@ impl Instance {
     }
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, query: &[(&str, &str)]) -> anyhow::Result<T> {
+        self.ask_within(PATIENCE, method, path, query).await
+    }
+
+    async fn ask_within<T: DeserializeOwned>(
+        &self,
+        patience: Duration,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<T> {
         let address = self.address()?;
         let token = self.token()?;
-        let answer = tokio::time::timeout(PATIENCE, exchange(address, method, path, query, token.as_deref())).await;
-        let (status, body) = answer.unwrap_or_else(|_| bail!("no answer from {address} within {PATIENCE:?}"))?;
+        let answer = tokio::time::timeout(patience, exchange(address, method, path, query, token.as_deref())).await;
+        let late = |_| bail!(Absent { why: format!("no answer from {address} within {patience:?}") });
+        let (status, body) = answer.unwrap_or_else(late)?;
         if status.is_success() {
             return serde_json::from_slice(&body).with_context(|| {
                 format!("what listens at {address} is not a webrouter of this version (it answers {path} otherwise)")
@@ -75,9 +98,12 @@ impl Instance {
         if config.admin.port() != 0 {
             return Ok(config.admin);
         }
-        Listening::read(&config.state).map(|listening| listening.admin).with_context(|| {
-            format!("[admin] listen has port 0 and {} tells no running instance; use --admin", config.state.display())
-        })
+        let listening = Listening::read(&config.state).map_err(|error| {
+            let state = config.state.display();
+            let why = format!("[admin] listen has port 0 and {state} tells no running instance; use --admin: {error}");
+            Absent { why }
+        });
+        Ok(listening?.admin)
     }
 }
 
@@ -88,11 +114,11 @@ async fn exchange(
     query: &[(&str, &str)],
     token: Option<&str>,
 ) -> anyhow::Result<(StatusCode, Bytes)> {
-    let stream = TcpStream::connect(address).await.with_context(|| {
-        format!(
+    let stream = TcpStream::connect(address).await.map_err(|error| Absent {
+        why: format!(
             "nothing listens at {address}; is webrouter running? start it with `webrouter run`, or name its admin \
-             listener with --admin"
-        )
+             listener with --admin: {error}"
+        ),
     })?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
@@ -127,3 +153,5 @@ fn uri(path: &str, query: &[(&str, &str)]) -> anyhow::Result<Uri> {
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than an examination of many endpoints that do not answer.
+const LONG_PATIENCE: Duration = Duration::from_secs(60);

@@ -37,6 +37,7 @@ section!(
         apps: BTreeMap<Spanned<String>, RawWishes>,
         limits: RawLimits,
         forwarding: RawForwarding,
+        docker: RawDocker,
         admin: RawAdmin,
         graphite: Option<RawGraphite>,
         state: RawState,
@@ -110,6 +111,7 @@ section!(RawLimits {
 section!(RawForwarding { trusted_proxies: Leaf });
 section!(RawGraphite { address: Leaf, instance: Leaf, interval: Leaf });
 section!(RawAdmin { listen: Leaf, names: Leaf, token_file: Leaf });
+section!(RawDocker { host: Leaf });
 section!(RawState { directory: Leaf });
 section!(RawGuard { max_loss: Leaf, grace: Leaf });
 section!(RawStop { notice: Leaf, deadline: Leaf });

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use toml::Value;
+use webrouter_admin::doctor::DockerHost;
 use webrouter_routing::host::Host;
 use webrouter_routing::table::Subdomains;
 use webrouter_telemetry::graphite::GraphiteConfig;
@@ -74,6 +75,7 @@ fn sections(reader: &mut Reader<'_>, mut raw: RawConfig) -> Config {
         policies,
         limits: limits(reader, raw.limits),
         trusted_proxies: reader.list(raw.forwarding.trusted_proxies, private_networks(), NETWORKS, network),
+        docker: reader.value(raw.docker.host, None, |value| docker_host(value).map(Some)),
         admin: reader.value(raw.admin.listen, loopback(9080), listen_address),
         admin_names: reader.list(raw.admin.names, Vec::new(), "[\"webrouter.example.com\"]", host),
         admin_token_file: reader.path(raw.admin.token_file),
@@ -304,6 +306,13 @@ fn network(value: &Value) -> Result<IpNet, Offence> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
     let fix = "write an address or a network: \"10.0.0.0/8\", \"192.168.1.7\", \"fd00::/8\"";
     network.map_err(|_| (format!("{} is neither an address nor a network", shown(value)), fix.to_owned()))
+}
+
+fn docker_host(value: &Value) -> Result<DockerHost, Offence> {
+    value.as_str().and_then(DockerHost::parse).ok_or_else(|| {
+        let fix = "write \"unix:///var/run/docker.sock\", or \"tcp://host:port\" without TLS";
+        (format!("{} is not the address of a Docker Engine", shown(value)), fix.to_owned())
+    })
 }
 
 fn private_networks() -> Vec<IpNet> {
