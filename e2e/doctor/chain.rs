@@ -76,7 +76,7 @@ fn a_firewalled_port_is_the_hop_reach() {
 }
 
 #[test]
-fn a_refused_port_and_a_sick_answer_are_the_hop_reach() {
+fn a_refused_port_is_the_hop_reach() {
     let origin = HttpOrigin::start("demo");
     let lainlet = lainlet(&origin);
     let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");

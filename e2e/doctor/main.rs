@@ -21,7 +21,7 @@ fn builder() -> RouterBuilder {
     Router::builder(BINARY)
 }
 
-/// A router that follows a lainlet with these apps: (entry, annotation, endpoints).
+/// A router that follows a lainlet and is ready.
 fn following(lainlet: &Lainlet, builder: RouterBuilder) -> Router {
     let router = builder.lainlet(lainlet.addr()).start();
     router.wait_ready();
