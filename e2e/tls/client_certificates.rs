@@ -1,11 +1,8 @@
 //! Hosts whose clients have certificates: who gets in, what the app is told, and what a client cannot make it believe.
 
-use std::time::Duration;
-
 use webrouter_testkit::http2::{Fields, Http2};
 use webrouter_testkit::{
     AlertDescription, Asked, Authority, Client, End, HttpOrigin, Router, TlsClient, Transport, Version, alert_of,
-    eventually,
 };
 
 use crate::{SOON, Scene, body, entry, field, ready, webrouter};
@@ -126,53 +123,6 @@ fn what_a_client_says_of_itself_is_not_passed_on() {
     let stream = http2.ask(&fields.with("ssl-client-verify", "SUCCESS").with("ssl_client_subject_dn", "CN=root"), b"");
     let head = http2.answer(stream, SOON).expect("an answer").text();
     assert!(!head.contains("root") && !head.contains("SUCCESS"), "{head}");
-}
-
-/// An internal name below a guarded one is hidden on external listeners, so the handshake is made without a check, with the
-/// default certificate; its name was taken for proof of a check.
-#[test]
-fn a_hidden_name_is_no_way_round_the_check() {
-    let (scene, staff) = (Scene::new(), Authority::new("Staff"));
-    let pair = scene.authority.pair(&["secure.example.test", "x.int.example.test"]);
-    let apps = entry("secure.web.web", &["secure.example.test"], scene.origin.addr(), "");
-    let builder = webrouter().https_listener().external_https_listener().pair("all", &pair).tls("default = \"all\"");
-    let router = ready(builder.apps(&apps).file("staff.pem", &staff.pem()).section(
-        "[cluster]\ndomain = \"int.example.test\"\n\
-         [tls.client_certificates.\"example.test\"]\nca = \"{dir}/staff.pem\"\nmode = \"required\"\n",
-    ));
-    let mut client = scene.tls().connect(router.external_https(), "x.int.example.test");
-    assert_eq!(client.get("secure.example.test", "/").map(|answer| answer.status), Ok(421));
-    let ann = scene.tls().showing(&staff.client("Ann"));
-    assert_eq!(
-        body(&mut ann.connect(router.external_https(), "secure.example.test"), "secure.example.test", "/"),
-        "one"
-    );
-    assert_eq!(scene.origin.served(), 1);
-}
-
-/// What one host's authority says of a client is nothing to the apps of another.
-#[test]
-fn a_subject_is_told_to_the_apps_of_its_own_host_only() {
-    let doors = doors();
-    let ann = doors.scene.tls().showing(&doors.staff.client("Ann"));
-    let mut client = ann.connect(doors.router.https(), "secret.test");
-    let head = body(&mut client, "one.test", "/head");
-    assert!(!head.to_ascii_lowercase().contains("ssl-client"), "{head}");
-}
-
-/// A session that is taken up again is not checked by rustls, and every one of its handshakes gives new tickets.
-#[test]
-fn a_certificate_that_runs_out_does_not_live_on_in_its_session() {
-    let doors = doors();
-    for version in [Version::Tls12, Version::Tls13] {
-        let pair = doors.staff.ending_client("Ann", Duration::from_secs(3));
-        let ann = doors.scene.tls().speaking(version).showing(&pair);
-        assert_eq!(field(&doors.head(&ann, "lobby.test"), "ssl-client-verify"), Some("SUCCESS"));
-        eventually(Duration::from_secs(20), "it is refused", || {
-            let Ok(stream) = ann.handshake(doors.router.https(), "lobby.test") else { return true };
-            Client::over(Transport::Tls(Box::new(stream))).get("lobby.test", "/").is_err()
-        });
-    }
 }
 
 /// RFC 9110 §15.5.20: a connection that was opened for one host does not open another's door.

@@ -62,7 +62,7 @@ async fn identify(
     scope: Scope,
     security: Security,
 ) -> Option<Arrived> {
-    let mut peer = Peer { address, scope, security, checked: None, certificate: ClientCertificate::NotAsked };
+    let mut peer = Peer { address, scope, security, server_name: None, certificate: ClientCertificate::NotAsked };
     let says_who = core.config.proxy_protocol.iter().any(|net| net.contains(&address));
     if security == Security::Plain && !says_who && !core.config.h2c {
         return Some(Arrived { transport: Transport::Tcp(stream), version: Version::Http1, peer });
@@ -88,12 +88,12 @@ async fn identify(
     };
     let handshaken = acceptor.accept(stream, scope, &core.metrics).await;
     let handshaken = handshaken.inspect_err(|error| tracing::debug!(%address, %error, "no TLS handshake")).ok()?;
-    peer.certificate = match (&handshaken.checked, handshaken.client_subject) {
-        (None, _) => ClientCertificate::NotAsked,
-        (Some(_), None) => ClientCertificate::Missing,
-        (Some(_), Some(subject)) => ClientCertificate::Subject(subject),
+    peer.server_name = handshaken.server_name;
+    peer.certificate = match (handshaken.demands_client_certificate, handshaken.client_subject) {
+        (false, _) => ClientCertificate::NotAsked,
+        (true, None) => ClientCertificate::Missing,
+        (true, Some(subject)) => ClientCertificate::Subject(subject),
     };
-    peer.checked = handshaken.checked;
     let version = match handshaken.protocol {
         Protocol::Http1 => Version::Http1,
         Protocol::Http2 => Version::Http2,

@@ -8,7 +8,6 @@ use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use webrouter_routing::host::Host;
 
 use crate::arrival::{self, Arrived, Version};
 use crate::clients::Presence;
@@ -33,8 +32,8 @@ pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     pub(crate) scope: Scope,
     pub(crate) security: Security,
-    /// The host by whose demand it was asked for a certificate.
-    pub(crate) checked: Option<Host>,
+    /// The host that it named in the TLS handshake.
+    pub(crate) server_name: Option<String>,
     pub(crate) certificate: ClientCertificate,
 }
 
@@ -46,18 +45,6 @@ pub(crate) enum ClientCertificate {
     Missing,
     /// Checked; the subject by RFC 4514.
     Subject(String),
-}
-
-impl Peer {
-    /// Whether the check that a host demands, if any, was made of it.
-    pub(crate) fn meets(&self, demand: Option<&Host>) -> bool {
-        demand.is_none() || demand == self.checked.as_ref()
-    }
-
-    /// What the apps of a host are told of its certificate: nothing where the check was another host's.
-    pub(crate) fn certificate_for(&self, demand: Option<&Host>) -> &ClientCertificate {
-        if demand.is_some() && self.meets(demand) { &self.certificate } else { &ClientCertificate::NotAsked }
-    }
 }
 
 enum Wake {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, Cache};
-use webrouter_routing::host::Host;
 use webrouter_routing::route::{Upstream, UpstreamId};
 use webrouter_routing::snapshot::{Generation, Snapshot};
 use webrouter_telemetry::access_log::{AccessLog, CoreLog};
@@ -104,11 +103,6 @@ impl Core {
             Rc::new(UpstreamState::new(upstream, metrics, &self.fleet, self.random.borrow_mut().usize(..)))
         });
         Rc::clone(state)
-    }
-
-    /// The host by whose demand the clients of a host are asked for a certificate.
-    pub(crate) fn demand(&self, host: &str) -> Option<&Host> {
-        self.tls.as_ref().and_then(|tls| tls.demand(host))
     }
 
     pub(crate) fn random_id(&self) -> (u128, u64) {

@@ -230,7 +230,7 @@ async fn route(
         note_route(core, record, route);
         return redirect::to_https(core, client, scratch, record, request).await.map(Forwarded::Answered);
     }
-    if !client.peer.meets(core.demand(host)) {
+    if core.tls.as_ref().is_some_and(|tls| !tls.may_serve(client.peer.server_name.as_deref(), host)) {
         return Err(ProxyError::Misdirected);
     }
     match outcome {

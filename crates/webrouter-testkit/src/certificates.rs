@@ -56,7 +56,8 @@ impl Authority {
     /// A pair for these host names that runs out in `left` from now.
     pub fn ending_pair(&self, hosts: &[&str], left: Duration) -> Pair {
         let mut params = server(hosts);
-        end_in(&mut params, left);
+        let now = UNIX_EPOCH.elapsed().expect("a clock after 1970");
+        params.not_after = date_time_ymd(1970, 1, 1) + now + left;
         self.signed(&params)
     }
 
@@ -64,14 +65,6 @@ impl Authority {
     pub fn client(&self, name: &str) -> Pair {
         let mut params = named(&[], name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.signed(&params)
-    }
-
-    /// A client's pair that runs out in `left` from now.
-    pub fn ending_client(&self, name: &str, left: Duration) -> Pair {
-        let mut params = named(&[], name);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        end_in(&mut params, left);
         self.signed(&params)
     }
 
@@ -159,11 +152,6 @@ fn replace(path: &Path, text: &str) {
     fs::write(&new, text).expect("a certificate can be written");
     fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).expect("a mode can be set");
     fs::rename(&new, path).expect("a certificate can be replaced");
-}
-
-fn end_in(params: &mut CertificateParams, left: Duration) {
-    let now = UNIX_EPOCH.elapsed().expect("a clock after 1970");
-    params.not_after = date_time_ymd(1970, 1, 1) + now + left;
 }
 
 fn server(hosts: &[&str]) -> CertificateParams {

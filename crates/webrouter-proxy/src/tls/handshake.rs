@@ -2,15 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use rustls::server::{Accepted, ClientHello};
-use rustls::{CertificateError, HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
-use webrouter_routing::host::{Host, RequestHost};
+use webrouter_routing::host::RequestHost;
 use webrouter_routing::snapshot::Snapshot;
 use webrouter_telemetry::metrics::{CoreMetrics, Handshake};
 
@@ -33,10 +32,12 @@ pub(crate) struct Handshaken<IO> {
     pub(crate) stream: TlsStream<IO>,
     /// What the two agreed on (ALPN), else HTTP/1.1.
     pub(crate) protocol: Protocol,
+    /// The host that the client asked for, in its one form.
+    pub(crate) server_name: Option<String>,
     /// The subject of the client's certificate, where one was asked for and given; by RFC 4514, printable ASCII.
     pub(crate) client_subject: Option<String>,
-    /// The host by whose demand the client was asked for a certificate, required or not.
-    pub(crate) checked: Option<Host>,
+    /// Whether a certificate was asked for, required or not.
+    pub(crate) demands_client_certificate: bool,
     /// Which version of TLS it is, and whether an earlier session was taken up.
     pub(crate) end: Handshake,
 }
@@ -79,32 +80,31 @@ impl Acceptor {
     {
         let hello = hello(&mut stream).await?;
         let server_name = server_name(&hello.client_hello());
-        let Some((config, checked)) = self.choose(&hello.client_hello(), server_name.as_deref(), scope) else {
+        let Some((config, demands_client_certificate)) =
+            self.choose(&hello.client_hello(), server_name.as_deref(), scope)
+        else {
             say(&mut stream, UNRECOGNIZED_NAME).await;
             return Err(TlsError::NoCertificate { name: server_name });
         };
         let stream = StartHandshake::from_parts(hello, stream).into_stream(config).await?;
         let (_, session) = stream.get_ref();
         let client = session.peer_certificates().and_then(|chain| chain.first());
-        let client = client.map(|client| leaf::Client::parse(client)).transpose();
-        let client = client.map_err(|_| TlsError::unreadable_subject())?;
-        // A session that is taken up again is not checked again by rustls, and its tickets beget tickets.
-        if client.as_ref().is_some_and(|client| !client.is_valid_at(SystemTime::now())) {
-            return Err(rustls::Error::from(CertificateError::Expired).into());
-        }
+        let client_subject = client.map(|client| leaf::subject(client)).transpose();
         Ok(Handshaken {
             protocol: if session.alpn_protocol() == Some(H2) { Protocol::Http2 } else { Protocol::Http1 },
-            client_subject: client.map(|client| client.subject),
-            checked,
+            server_name,
+            client_subject: client_subject.map_err(|_| TlsError::unreadable_subject())?,
+            demands_client_certificate,
             end: end_of(session),
             stream,
         })
     }
 
-    /// The host by whose demand the clients of a host are asked for a certificate. A connection that was not checked by it
-    /// does not serve the host: 421 (RFC 9110 §15.5.20).
-    pub(crate) fn demand(&self, host: &str) -> Option<&Host> {
-        self.certificates.followed.demand(host)
+    /// Whether a request for a host may be served on a connection that was made for `server_name`: not where the host
+    /// demands a check of the client that this connection did not go through; 421 then (RFC 9110 §15.5.20).
+    pub(crate) fn may_serve(&self, server_name: Option<&str>, host: &str) -> bool {
+        let followed = &self.certificates.followed;
+        followed.demand(host).is_none_or(|demand| server_name.and_then(|name| followed.demand(name)) == Some(demand))
     }
 
     /// Whether a certificate is meant for this host.
@@ -112,13 +112,8 @@ impl Acceptor {
         self.certificates.serves(snapshot, host)
     }
 
-    /// The configuration for a name, and by whose demand it asks the client for a certificate.
-    fn choose(
-        &self,
-        hello: &ClientHello<'_>,
-        name: Option<&str>,
-        scope: Scope,
-    ) -> Option<(Arc<ServerConfig>, Option<Host>)> {
+    /// The configuration for a name, and whether it asks the client for a certificate.
+    fn choose(&self, hello: &ClientHello<'_>, name: Option<&str>, scope: Scope) -> Option<(Arc<ServerConfig>, bool)> {
         let followed = &self.certificates.followed;
         let (inventory, snapshot) = (followed.in_force.load(), self.snapshots.load());
         // On the outside, an internal name is as good as one that does not exist.
@@ -131,11 +126,8 @@ impl Acceptor {
         let default = || followed.config.default.as_ref().and_then(|stem| inventory.stem(stem));
         let pair = meant.or_else(default)?;
         match name.and_then(|name| followed.demand(name)) {
-            Some(demand) => {
-                let check = inventory.checks.get(demand)?;
-                Some((check.terms.with(Arc::clone(&pair.key)), Some(demand.clone())))
-            }
-            None => Some((Arc::clone(&pair.config), None)),
+            Some(demand) => Some((inventory.checks.get(demand)?.terms.with(Arc::clone(&pair.key)), true)),
+            None => Some((Arc::clone(&pair.config), false)),
         }
     }
 }

@@ -96,6 +96,7 @@ fn the_protocol_is_agreed_on() {
     let check = |offered: &[&str], http2: bool| {
         let told = server.ask(&scene.client().offering(offered), "demo.test");
         assert_eq!((told.end, told.http2), (("full", "1.3"), http2), "{offered:?}");
+        assert_eq!(told.server_name.as_deref(), Some("demo.test"));
     };
     check(&[], false);
     check(&["http/1.1"], false);
@@ -349,9 +350,11 @@ fn clients_are_asked_for_certificates_where_that_is_configured() {
     check("plain.test", Some(&alice), Ok(None));
     let demands = |host: &str| server.ask(&scene.client().showing(&alice), host).demands;
     assert_eq!(["secure.test", "open.test", "plain.test"].map(demands), [true, true, false]);
-    let demand = |host: &str| server.acceptor.demand(host).map(Host::as_str);
-    assert_eq!(["secure.test", "a.secure.test"].map(demand), [Some("secure.test"); 2]);
-    assert_eq!(["open.test", "plain.test"].map(demand), [Some("open.test"), None]);
+    let may = |name: Option<&str>, host: &str| server.acceptor.may_serve(name, host);
+    assert!(may(Some("secure.test"), "secure.test") && may(Some("secure.test"), "a.secure.test"));
+    assert!(may(Some("secure.test"), "plain.test") && may(None, "plain.test"));
+    assert!(!may(None, "secure.test") && !may(Some("plain.test"), "a.secure.test"));
+    assert!(!may(Some("open.test"), "secure.test") && !may(Some("secure.test"), "open.test"));
     let report = server.certificates.report();
     assert_eq!(report.certificates.iter().map(|c| c.stem.as_str()).collect::<Vec<_>>(), ["web"]);
 }
