@@ -161,3 +161,28 @@ fn want_of_files_here_is_not_held_against_endpoints() {
     assert_eq!(router.metric("webrouter_ejections_total", ""), 0.0);
     assert_eq!(client.get("a.test", "/").expect("an answer").status, 200);
 }
+
+/// Where HTTP/2 may come without TLS, whoever sent the beginning of its preface was asked every 10 ms for more, even when gone.
+#[test]
+fn who_leaves_within_the_preface_is_let_go() {
+    let router = Router::builder(env!("CARGO_BIN_EXE_webrouter")).listen("h2c = true").apps("").start();
+    router.wait_ready();
+    let open = || router.metric("webrouter_connections_open", "");
+    let mut client = Client::connect(router.http());
+    client.send(b"PRI");
+    eventually(Duration::from_secs(5), "it is open", || open() >= 1.0);
+    client.half_close();
+    assert_ne!(client.read_to_end(Duration::from_secs(5)), webrouter_testkit::End::Deadline);
+    // One byte at a time, and one that turns out to be HTTP/1.1 in its last byte.
+    let mut client = webrouter_testkit::http2::Http2::silent(Client::connect(router.http()));
+    let (preface, settings) = (webrouter_testkit::http2::PREFACE, webrouter_testkit::http2::Frame::settings(&[]));
+    client.client().send_in_pieces(preface, 1);
+    client.send_frames(&[settings]);
+    assert!(client.get("unknown.test", "/").is_ok_and(|answer| answer.status == 404));
+    let mut client = Client::connect(router.http());
+    for piece in [&b"P"[..], b"R", b"OPFIND / HTTP/1.1\r\nHost: unknown.test\r\n\r\n"] {
+        client.send(piece);
+        client.read_to_end(Duration::from_millis(30));
+    }
+    client.read_until(b"HTTP/1.1 404 ", Duration::from_secs(5)).expect("an answer");
+}

@@ -1,8 +1,11 @@
 //! Hosts whose clients have certificates: who gets in, what the app is told, and what a client cannot make it believe.
 
+use std::time::Duration;
+
 use webrouter_testkit::http2::{Fields, Http2};
 use webrouter_testkit::{
     AlertDescription, Asked, Authority, Client, End, HttpOrigin, Router, TlsClient, Transport, Version, alert_of,
+    eventually,
 };
 
 use crate::{SOON, Scene, body, entry, field, ready, webrouter};
@@ -154,4 +157,71 @@ fn there_is_no_way_in_without_tls() {
     let answer = client.response(Asked::Content, SOON).expect("an answer");
     assert!(answer.status != 200, "{}", answer.text());
     assert_eq!(doors.secret.served(), 0);
+}
+
+/// On the outside an internal name is as good as one that does not exist: the default certificate answers, nobody is asked
+/// for a certificate, and no host that demands one may be served then.
+#[test]
+fn an_internal_name_is_no_way_around_a_check() {
+    let (scene, staff) = (Scene::new(), Authority::new("Staff"));
+    let apps = [
+        entry("one.web.web", &["plain.other.test"], scene.origin.addr(), ""),
+        entry("secret.web.web", &["secure.example.test"], scene.origin.addr(), ""),
+    ];
+    let pair = scene.authority.pair(&["plain.other.test", "*.example.test"]);
+    let builder = webrouter().https_listener().external_https_listener().pair("web", &pair).tls("default = \"web\"");
+    let router = ready(builder.apps(&apps.concat()).file("staff.pem", &staff.pem()).section(
+        "[cluster]\ndomain = \"int.example.test\"\n\
+         [tls.client_certificates.\"example.test\"]\nca = \"{dir}/staff.pem\"\nmode = \"required\"\n",
+    ));
+    let tls = || scene.tls().trusting_anybody();
+    for name in ["x.int.example.test", "a.b.int.example.test"] {
+        let mut client = tls().connect(router.external_https(), name);
+        assert_eq!(client.get("secure.example.test", "/").map(|answer| answer.status), Ok(421), "{name}");
+        let mut http2 = tls().offering(&["h2"]).http2(router.external_https(), name);
+        assert_eq!(http2.get("secure.example.test", "/").map(|answer| answer.status), Ok(421), "{name}");
+        assert_eq!(http2.get("plain.other.test", "/").map(|answer| answer.status), Ok(200), "{name}");
+    }
+    let ann = tls().showing(&staff.client("Ann"));
+    let mut client = ann.connect(router.external_https(), "secure.example.test");
+    assert_eq!(client.get("secure.example.test", "/").map(|answer| answer.status), Ok(200));
+}
+
+/// The check of one host says nothing to the app of another, whose authority may be another, or none.
+#[test]
+fn who_was_checked_for_one_host_is_nobody_to_another() {
+    let doors = doors();
+    let ann = doors.scene.tls().showing(&doors.staff.client("Ann"));
+    let mut client = ann.connect(doors.router.https(), "lobby.test");
+    let head = body(&mut client, "one.test", "/head");
+    assert!(!head.to_ascii_lowercase().contains("ssl-client"), "{head}");
+    let head = body(&mut client, "lobby.test", "/head");
+    assert_eq!(field(&head, "ssl-client-verify"), Some("SUCCESS"), "{head}");
+    let mut http2 = doors
+        .scene
+        .tls()
+        .offering(&["h2"])
+        .showing(&doors.staff.client("Ann"))
+        .http2(doors.router.https(), "lobby.test");
+    let head = http2.get("one.test", "/head").expect("an answer").text();
+    assert!(!head.to_ascii_lowercase().contains("ssl-client"), "{head}");
+}
+
+/// A session that is taken up again is not checked again (RFC 8446 §2.2), so none is.
+#[test]
+fn a_certificate_that_has_ended_is_refused_though_it_was_good_before() {
+    let doors = doors();
+    let ann = doors.staff.ending_client("Ann", Duration::from_secs(4));
+    let clients = [Version::Tls12, Version::Tls13].map(|version| doors.scene.tls().speaking(version).showing(&ann));
+    for tls in &clients {
+        assert_eq!(body(&mut tls.connect(doors.router.https(), "secret.test"), "secret.test", "/"), "secret");
+    }
+    for tls in &clients {
+        eventually(Duration::from_secs(15), "it has ended", || {
+            match tls.handshake(doors.router.https(), "secret.test") {
+                Err(_) => true,
+                Ok(stream) => Client::over(Transport::Tls(Box::new(stream))).get("secret.test", "/").is_err(),
+            }
+        });
+    }
 }

@@ -83,3 +83,29 @@ fn hsts_is_said_over_https_alone() {
     let answer = http2.get("one.test", "/").expect("an answer");
     assert!(answer.value("strict-transport-security").is_some());
 }
+
+/// `*` names no resource that could follow an authority (RFC 9110 §7.1, RFC 3986 §3.3).
+#[test]
+fn a_request_for_the_server_as_a_whole_is_sent_to_its_root() {
+    let scene = Scene::new();
+    let router = router(&scene, "");
+    let mut client = Client::connect(router.http());
+    client.send(b"OPTIONS * HTTP/1.1\r\nHost: one.test\r\n\r\n");
+    let answer = client.response(webrouter_testkit::Asked::Content, crate::SOON).expect("an answer");
+    assert_eq!((answer.status, answer.value("location")), (308, Some("https://one.test/")));
+}
+
+#[test]
+fn an_internal_host_is_not_sent_to_a_listener_that_does_not_serve_it() {
+    let scene = Scene::new();
+    let addr = scene.origin.addr();
+    let apps = [
+        entry("in.web.web", &["app.lain.test"], addr, "https_only = true"),
+        entry("out.web.web", &["one.test"], addr, "https_only = true"),
+    ];
+    let pair = scene.authority.pair(&["one.test", "app.lain.test"]);
+    let builder = webrouter().external_https_listener().pair("one", &pair).apps(&apps.concat());
+    let router = ready(builder.section("[cluster]\ndomain = \"lain.test\"\n"));
+    assert_eq!(asked(&router, "app.lain.test", "/", ""), (200, None));
+    assert_eq!(asked(&router, "one.test", "/", "").0, 301);
+}

@@ -68,6 +68,13 @@ pub(crate) fn cases() -> Vec<Case> {
             b"5\r\nhello\r\n0\r\nX-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Sum: 1\r\n\r\n",
             b"5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n",
         ),
+        good(
+            "what only a proxy may say is dropped from trailers",
+            "RFC 9110 §6.5.1, CVE-2016-5385",
+            b"5\r\nhello\r\n0\r\nssl-client-verify: SUCCESS\r\nSSL_Client-Subject_DN: CN=root\r\n\
+              Forwarded: for=6.6.6.6\r\nX-Forwarded-Port: 1\r\nx_forwarded_port: 1\r\nProxy: a\r\nX-Sum: 1\r\n\r\n",
+            b"5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n",
+        ),
         bad("a size that is no number", "RFC 9112 §7.1", b"g\r\nhello\r\n0\r\n\r\n"),
         bad("an empty size", "RFC 9112 §7.1", b"\r\nhello\r\n0\r\n\r\n"),
         bad("a negative size", "RFC 9112 §7.1", b"-5\r\nhello\r\n0\r\n\r\n"),

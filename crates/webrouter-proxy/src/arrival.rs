@@ -5,11 +5,10 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::clients::Presence;
 use crate::config::{Scope, Security};
@@ -62,7 +61,7 @@ async fn identify(
     scope: Scope,
     security: Security,
 ) -> Option<Arrived> {
-    let mut peer = Peer { address, scope, security, server_name: None, certificate: ClientCertificate::NotAsked };
+    let mut peer = Peer { address, scope, security, demand: None, certificate: ClientCertificate::NotAsked };
     let says_who = core.config.proxy_protocol.iter().any(|net| net.contains(&address));
     if security == Security::Plain && !says_who && !core.config.h2c {
         return Some(Arrived { transport: Transport::Tcp(stream), version: Version::Http1, peer });
@@ -88,12 +87,12 @@ async fn identify(
     };
     let handshaken = acceptor.accept(stream, scope, &core.metrics).await;
     let handshaken = handshaken.inspect_err(|error| tracing::debug!(%address, %error, "no TLS handshake")).ok()?;
-    peer.server_name = handshaken.server_name;
-    peer.certificate = match (handshaken.demands_client_certificate, handshaken.client_subject) {
-        (false, _) => ClientCertificate::NotAsked,
-        (true, None) => ClientCertificate::Missing,
-        (true, Some(subject)) => ClientCertificate::Subject(subject),
+    peer.certificate = match (&handshaken.demand, handshaken.client_subject) {
+        (None, _) => ClientCertificate::NotAsked,
+        (Some(_), None) => ClientCertificate::Missing,
+        (Some(_), Some(subject)) => ClientCertificate::Subject(subject),
     };
+    peer.demand = handshaken.demand;
     let version = match handshaken.protocol {
         Protocol::Http1 => Version::Http1,
         Protocol::Http2 => Version::Http2,
@@ -115,6 +114,8 @@ async fn begun(stream: &TcpStream, presence: &Presence) -> Option<()> {
 async fn preface(stream: &TcpStream) -> Option<Version> {
     let mut seen = [0; PREFACE.len()];
     loop {
+        // Before the look: who has left by now has sent all that there will be.
+        let left = stream.ready(Interest::READABLE).await.ok()?.is_read_closed();
         let read = stream.peek(&mut seen).await.ok().filter(|read| *read > 0)?;
         let seen = seen.get(..read).unwrap_or_default();
         if seen == PREFACE {
@@ -123,8 +124,11 @@ async fn preface(stream: &TcpStream) -> Option<Version> {
         if !PREFACE.starts_with(seen) {
             return Some(Version::Http1);
         }
-        // A preface in pieces is rare, and what was peeked at stays readable.
-        sleep(PEEK_AGAIN).await;
+        if left {
+            return None;
+        }
+        // What was peeked at stays there, but says no more: readiness is to mean that something new came.
+        let _ = stream.try_io(Interest::READABLE, || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
     }
 }
 
@@ -189,4 +193,3 @@ impl AsyncWrite for Transport {
 }
 
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const PEEK_AGAIN: Duration = Duration::from_millis(10);

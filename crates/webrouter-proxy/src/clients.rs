@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 pub(crate) struct Clients {
     idle: RefCell<HashMap<u64, Waker, foldhash::fast::RandomState>>,
     open: Cell<usize>,
+    exchanges: Cell<usize>,
     next: Cell<u64>,
     stopping: Cell<bool>,
     /// Set while connections cannot be accepted, so that it is said once.
@@ -27,11 +28,15 @@ pub(crate) struct Presence {
     waiting: Cell<bool>,
 }
 
+/// One request under way, be it a tunnel by now; counted until it is dropped.
+pub(crate) struct UnderWay<'a>(&'a Cell<usize>);
+
 impl Clients {
     pub(crate) fn new(total: Arc<AtomicUsize>, limit: Option<usize>) -> Self {
         Self {
             idle: RefCell::default(),
             open: Cell::default(),
+            exchanges: Cell::default(),
             next: Cell::default(),
             stopping: Cell::default(),
             refusing: Cell::default(),
@@ -42,6 +47,16 @@ impl Clients {
 
     pub(crate) fn open(&self) -> usize {
         self.open.get()
+    }
+
+    /// How many requests are under way: over HTTP/2, one connection has many.
+    pub(crate) fn exchanges(&self) -> usize {
+        self.exchanges.get()
+    }
+
+    pub(crate) fn begin_exchange(&self) -> UnderWay<'_> {
+        self.exchanges.set(self.exchanges.get() + 1);
+        UnderWay(&self.exchanges)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -86,6 +101,12 @@ impl Presence {
             clients.idle.borrow_mut().insert(self.id, context.waker().clone());
         }
         Poll::Pending
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 

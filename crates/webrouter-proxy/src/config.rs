@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use webrouter_routing::snapshot::Snapshot;
 
 use crate::sticky::StickyKey;
 use crate::tls::Certificates;
@@ -32,6 +33,14 @@ pub struct ProxyConfig {
     pub unknown_host: UnknownHost,
     /// Signs the cookies that lead clients back to their endpoints.
     pub sticky_key: StickyKey,
+}
+
+impl ProxyConfig {
+    /// Whether a listener with TLS answers for this host.
+    pub(crate) fn serves_over_tls(&self, snapshot: &Snapshot, host: &str) -> bool {
+        let mut listeners = self.listeners.iter().filter(|listener| listener.security == Security::Tls);
+        listeners.any(|listener| listener.scope == Scope::All || !snapshot.domains().is_internal(host))
+    }
 }
 
 /// One listening address.

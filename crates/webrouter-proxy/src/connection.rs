@@ -8,15 +8,17 @@ use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use webrouter_routing::host::Host;
 
 use crate::arrival::{self, Arrived, Version};
 use crate::clients::Presence;
 use crate::config::{Scope, Security};
 use crate::core::Core;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, at_once};
 use crate::exchange::{self, Next};
 use crate::http2;
 use crate::stream::Stream;
+use crate::tls::handshake::{Acceptor, Standing};
 
 /// The client's side of a request.
 pub(crate) struct Client {
@@ -32,8 +34,8 @@ pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     pub(crate) scope: Scope,
     pub(crate) security: Security,
-    /// The host that it named in the TLS handshake.
-    pub(crate) server_name: Option<String>,
+    /// Whose demand for a certificate the TLS handshake met.
+    pub(crate) demand: Option<Host>,
     pub(crate) certificate: ClientCertificate,
 }
 
@@ -45,6 +47,16 @@ pub(crate) enum ClientCertificate {
     Missing,
     /// Checked; the subject by RFC 4514.
     Subject(String),
+}
+
+impl Peer {
+    /// What the app of a host may know of the client's certificate: nothing, where the check was another host's.
+    pub(crate) fn certificate_for(&self, tls: Option<&Acceptor>, host: &str) -> &ClientCertificate {
+        match tls.map(|tls| tls.standing(self.demand.as_ref(), host)) {
+            Some(Standing::Checked) => &self.certificate,
+            Some(Standing::Undemanded | Standing::Unchecked) | None => &ClientCertificate::NotAsked,
+        }
+    }
 }
 
 enum Wake {
@@ -69,9 +81,13 @@ pub(crate) async fn serve(
         return Box::pin(http2::server::serve(core, presence, transport, peer)).await;
     }
     let mut client = Client { stream: transport.into_stream(), peer, deadline: Deadline::new() };
-    while let Wake::Readable = wait(&core, &presence, &mut client).await {
-        if let Next::Close = Box::pin(serve_requests(&core, &mut client)).await {
-            break;
+    let mut idle_since = Instant::now();
+    while let Wake::Readable = wait(&core, &presence, &mut client, idle_since).await {
+        match Box::pin(serve_requests(&core, &mut client)).await {
+            Next::Close => break,
+            // TLS may have an answer of its own to what it read (RFC 5246 §7.2.2: no renegotiation).
+            Next::NotBegun => drop(at_once(client.stream.split().1.flush())),
+            Next::Pipelined | Next::Idle | Next::Linger => idle_since = Instant::now(),
         }
     }
     close(&mut client).await;
@@ -94,9 +110,9 @@ async fn serve_requests(core: &Rc<Core>, client: &mut Client) -> Next {
     next
 }
 
-/// Waits between two requests, holding no buffer.
-async fn wait(core: &Core, presence: &Presence, client: &mut Client) -> Wake {
-    let at = Instant::now() + core.config.timeouts.keep_alive;
+/// Waits between two requests, holding no buffer. Idle is who has begun none: pieces of a TLS record are no beginning.
+async fn wait(core: &Core, presence: &Presence, client: &mut Client, idle_since: Instant) -> Wake {
+    let at = idle_since + core.config.timeouts.keep_alive;
     let stream = &client.stream;
     let woken = poll_fn(|context| match stream.poll_readable(context) {
         Poll::Ready(Ok(())) => Poll::Ready(Wake::Readable),
@@ -134,11 +150,13 @@ async fn close(client: &mut Client) {
     }
 }
 
-/// Tells a client that there are too many.
-pub(crate) async fn refuse(mut stream: TcpStream) {
+/// Tells a client that there are too many; one that speaks TLS would not understand it.
+pub(crate) async fn refuse(mut stream: TcpStream, security: Security) {
     let answer =
         b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
-    let _ = stream.try_write(answer);
+    if security == Security::Plain {
+        let _ = stream.try_write(answer);
+    }
     let _ = stream.shutdown().await;
 }
 

@@ -30,6 +30,7 @@ use crate::redirect;
 use crate::request::Request;
 use crate::response;
 use crate::stream::Stream;
+use crate::tls::handshake::Standing;
 use crate::upgrade;
 use crate::upstream::{LoggedRoute, UpstreamState};
 
@@ -40,6 +41,8 @@ pub(crate) enum Next {
     Pipelined,
     /// Nothing is there; wait.
     Idle,
+    /// Nothing was there: no request has begun since the last wait.
+    NotBegun,
     /// Close once the client has read the answer.
     Linger,
     Close,
@@ -135,6 +138,7 @@ pub(crate) async fn run(core: &Rc<Core>, client: &mut Client, scratch: &mut Scra
         leftover: Vec::new(),
     };
     scratch.head.clear();
+    let _under_way = core.clients.begin_exchange();
     core.metrics.requests_open.increment();
     let next = match serve(core, client, scratch, &mut record).await {
         Ok(Served::Answered(next)) => next,
@@ -230,7 +234,9 @@ async fn route(
         note_route(core, record, route);
         return redirect::to_https(core, client, scratch, record, request).await.map(Forwarded::Answered);
     }
-    if core.tls.as_ref().is_some_and(|tls| !tls.may_serve(client.peer.server_name.as_deref(), host)) {
+    // RFC 9110 §15.5.20.
+    let standing = core.tls.as_ref().map(|tls| tls.standing(client.peer.demand.as_ref(), host));
+    if standing == Some(Standing::Unchecked) {
         return Err(ProxyError::Misdirected);
     }
     match outcome {
@@ -285,7 +291,7 @@ async fn read_head(core: &Core, client: &mut Client, inbound: &mut Vec<u8>) -> R
             // A new connection counts as readable until it was tried: the head's time begins with its first byte.
             match at_once(reader.read_buf(inbound)) {
                 Some(read) => Ok(read),
-                None => return Ok(Arrival::Nothing(Next::Idle)),
+                None => return Ok(Arrival::Nothing(Next::NotBegun)),
             }
         } else {
             deadline.until(at, reader.read_buf(inbound)).await

@@ -206,7 +206,7 @@ fn write_request_head(
         request,
         origin,
         peer: client.peer.address,
-        certificate: &client.peer.certificate,
+        certificate: client.peer.certificate_for(core.tls.as_ref(), request.host.as_str()),
         request_id: received_request_id(head, bytes),
         made_id: &record.made_id,
         span_id: core.random_id().1,

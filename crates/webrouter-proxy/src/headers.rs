@@ -11,7 +11,7 @@ use webrouter_routing::route::Route;
 use crate::config::Security;
 use crate::connection::{ClientCertificate, Peer};
 use crate::http1::encode::{self, Named, field, number_field};
-use crate::http1::field::{Field, Known, list_elements};
+use crate::http1::field::{Claim, Field, Known, list_elements};
 use crate::http1::head::{Framing, RequestHead, ResponseHead, Version};
 use crate::request::{Request, Target};
 
@@ -184,20 +184,12 @@ impl Outgoing<'_> {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Other fields that speak of the client's side (RFC 7239 and its forerunners) count from trusted peers only;
-    /// `Proxy` would become a variable of a CGI app from nobody (CVE-2016-5385).
+    /// Whether a field that we do not write ourselves is the peer's to say.
     fn may_claim(&self, name: &[u8]) -> bool {
-        let begins = |prefix: &[u8]| {
-            let folds = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a == b'_' && *b == b'-');
-            name.len() >= prefix.len() && name.iter().zip(prefix).all(folds)
-        };
-        match name.first() {
-            Some(b'p' | b'P') => !name.eq_ignore_ascii_case(b"proxy"),
-            Some(b'x' | b'X') => self.origin.trusted || !begins(b"x-forwarded-"),
-            // What the TLS handshake said of a client is said by us alone.
-            Some(b's' | b'S') => !begins(b"ssl-client-"),
-            Some(b'f' | b'F') => self.origin.trusted || !name.eq_ignore_ascii_case(b"forwarded"),
-            _ => true,
+        match Claim::of(name) {
+            None => true,
+            Some(Claim::Proxys) => self.origin.trusted,
+            Some(Claim::Nobodys) => false,
         }
     }
 

@@ -114,7 +114,7 @@ async fn admit(core: &Rc<Core>, accepted: io::Result<(tokio::net::TcpStream, Soc
             }
             None => {
                 core.metrics.refused(Limit::Connections);
-                tokio::task::spawn_local(connection::refuse(stream));
+                tokio::task::spawn_local(connection::refuse(stream, kind.1));
             }
         },
         Err(error) if is_of_one_connection(&error) => {}

@@ -48,10 +48,12 @@ async fn redirect(
     Ok(finish(record, record.head_len, inbound.len()))
 }
 
-/// Whether a request has to come again over https: not where no certificate serves the host, that would be a dead end.
+/// Whether a request has to come again over https: not where no certificate or no listener serves the host over it, that would be
+/// a dead end.
 pub(crate) fn must_be_https(core: &Core, table: &Snapshot, route: &Route, origin: &Origin, host: &str) -> bool {
     let asked = route.https_only() && origin.scheme == Scheme::Http;
-    asked && core.tls.as_ref().is_some_and(|tls| tls.serves(table, host))
+    let listens = || core.config.serves_over_tls(table, host);
+    asked && listens() && core.tls.as_ref().is_some_and(|tls| tls.serves(table, host))
 }
 
 /// Sends a request to the same host and target over https, on its own port.
@@ -64,6 +66,9 @@ pub(crate) async fn to_https(
 ) -> Result<Next, ProxyError> {
     let mut location = b"https://".to_vec();
     location.extend_from_slice(request.host.as_str().as_bytes());
-    request.target.write_received(&scratch.inbound, &mut location);
+    match request.target.is_asterisk() {
+        true => location.push(b'/'),
+        false => request.target.write_received(&scratch.inbound, &mut location),
+    }
     redirect(core, client, scratch, record, request, Cause::HttpsOnly, &location).await
 }

@@ -80,6 +80,11 @@ impl Target {
         self.query.of_bytes(bytes)
     }
 
+    /// Whether it is `*`: the server as a whole.
+    pub(crate) fn is_asterisk(&self) -> bool {
+        matches!(self.form, TargetForm::Asterisk)
+    }
+
     /// Writes the target as received, in origin form.
     pub(crate) fn write_received(&self, bytes: &[u8], out: &mut Vec<u8>) {
         match self.form {

@@ -155,10 +155,11 @@ async fn run(
     core.clients.stop();
     let last_call = upgrade::last_call(Instant::now(), deadline);
     while core.clients.open() > 0 && Instant::now() < deadline {
-        if core.clients.open() <= core.tunnels.open() || Instant::now() >= last_call {
+        // First: what has arrived by now is about to be a request.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if core.clients.exchanges() <= core.tunnels.open() || Instant::now() >= last_call {
             core.tunnels.part();
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     core.log.borrow_mut().flush();
     core.clients.open()

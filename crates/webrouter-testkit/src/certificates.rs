@@ -68,6 +68,14 @@ impl Authority {
         self.signed(&params)
     }
 
+    /// A client's pair that runs out in `left` from now.
+    pub fn ending_client(&self, name: &str, left: Duration) -> Pair {
+        let mut params = named(&[], name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_after = date_time_ymd(1970, 1, 1) + UNIX_EPOCH.elapsed().expect("a clock after 1970") + left;
+        self.signed(&params)
+    }
+
     /// A client's pair that ran out years ago.
     pub fn expired_client(&self, name: &str) -> Pair {
         let mut params = named(&[], name);

@@ -29,7 +29,7 @@ fn forwarded(mountpoint: &str, peer: &str, wire: &str) -> String {
     let request = Request::understand(&head, wire.as_bytes(), &mut normal).expect("a request");
     let address = peer.parse().expect("an address");
     let (scope, security, certificate) = (Scope::All, Security::Plain, ClientCertificate::NotAsked);
-    let peer = Peer { address, scope, security, server_name: None, certificate };
+    let peer = Peer { address, scope, security, demand: None, certificate };
     let trusted = ["127.0.0.0/8", "10.0.0.0/8"].map(|net| net.parse().expect("a network"));
     let origin = Origin::of(&head, wire.as_bytes(), &peer, &trusted);
     let mut out = Vec::new();

@@ -153,7 +153,7 @@ impl Known {
         )
     }
 
-    /// Fields that must not come as trailers (RFC 9110 §6.5.1): framing, routing, authentication.
+    /// Fields that must not come as trailers (RFC 9110 §6.5.1): framing, routing, authentication, and what only proxies say.
     pub fn is_forbidden_in_trailers(name: &[u8]) -> bool {
         let listed: [&[u8]; 9] = [
             b"trailer",
@@ -166,7 +166,36 @@ impl Known {
             b"max-forwards",
             b"www-authenticate",
         ];
-        Self::classify(name) != Self::Other || listed.iter().any(|listed| name.eq_ignore_ascii_case(listed))
+        Self::classify(name) != Self::Other
+            || Claim::of(name).is_some()
+            || listed.iter().any(|listed| name.eq_ignore_ascii_case(listed))
+    }
+}
+
+/// What a field says that is not its sender's to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Where a request came from (RFC 7239 and its forerunners): for trusted proxies to say.
+    Proxys,
+    /// What the TLS handshake found out of the client, which is for us to say; and `Proxy`, which would become a variable of a
+    /// CGI app (CVE-2016-5385).
+    Nobodys,
+}
+
+impl Claim {
+    /// The claim in a name that is not [`Known`]; `_` counts as `-`, as for CGI-like apps.
+    pub fn of(name: &[u8]) -> Option<Self> {
+        let begins = |prefix: &[u8]| {
+            let folds = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a == b'_' && *b == b'-');
+            name.len() >= prefix.len() && name.iter().zip(prefix).all(folds)
+        };
+        match name.first()? {
+            b'p' | b'P' => name.eq_ignore_ascii_case(b"proxy").then_some(Self::Nobodys),
+            b'x' | b'X' => begins(b"x-forwarded-").then_some(Self::Proxys),
+            b's' | b'S' => begins(b"ssl-client-").then_some(Self::Nobodys),
+            b'f' | b'F' => name.eq_ignore_ascii_case(b"forwarded").then_some(Self::Proxys),
+            _ => None,
+        }
     }
 }
 
@@ -193,5 +222,23 @@ mod tests {
         check("content_length", Known::Lookalike);
         check("transfer_encoding", Known::Lookalike);
         check("Accept", Known::Other);
+    }
+
+    #[test]
+    fn claims_are_told_from_words_of_the_client_and_are_no_trailers() {
+        let check = |name: &str, expected| {
+            assert_eq!(Claim::of(name.as_bytes()), expected, "{name}");
+            assert_eq!(Known::is_forbidden_in_trailers(name.as_bytes()), expected.is_some(), "{name}");
+        };
+        check("SSL-Client-Verify", Some(Claim::Nobodys));
+        check("ssl_client_subject-dn", Some(Claim::Nobodys));
+        check("Proxy", Some(Claim::Nobodys));
+        check("Forwarded", Some(Claim::Proxys));
+        check("X-Forwarded-Port", Some(Claim::Proxys));
+        check("x_Forwarded_port", Some(Claim::Proxys));
+        check("proxied", None);
+        check("X-Forward", None);
+        check("ssl-clients", None);
+        check("", None);
     }
 }

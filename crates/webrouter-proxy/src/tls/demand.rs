@@ -38,7 +38,6 @@ impl Check {
             return None;
         }
         match Self::read(demand, settings) {
-            // The terms are kept, and with them the tickets that clients hold.
             Ok(new) if new.authorities == self.authorities => (self.problem.is_some() || self.version != new.version)
                 .then(|| Self { version: new.version, problem: None, ..self.clone() }),
             Ok(new) => Some(new),

@@ -50,3 +50,38 @@ impl Warnings {
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const SOON: Duration = Duration::from_secs(21 * 24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::Profile;
+    use crate::tls::scene::Scene;
+    use crate::tls::settings::Settings;
+
+    #[test]
+    fn who_ends_within_three_weeks_is_spoken_of_once_a_day() {
+        let scene = Scene::new().with("lasting", &["demo.test"]);
+        for (stem, left) in [("soon", 20 * DAY), ("later", 22 * DAY)] {
+            scene.authority.ending_pair(&["demo.test"], left).write(&scene.config.certificates, stem);
+        }
+        scene.authority.expired_pair(&["demo.test"]).write(&scene.config.certificates, "over");
+        let settings = Settings::new(Profile::Intermediate).expect("settings");
+        let read = || Inventory::read(&scene.config, &settings).map_err(|problem| problem.file).expect("an inventory");
+        let (mut warnings, mut inventory, begun) = (Warnings::default(), read(), SystemTime::now());
+        let mut check = |inventory: &Inventory, days: f64, expected: &[&str]| {
+            let mut due: Vec<_> =
+                warnings.due(inventory, begun + DAY.mul_f64(days)).into_iter().map(|due| due.0).collect();
+            due.sort();
+            assert_eq!(due, expected, "after {days} days");
+        };
+        check(&inventory, 0.0, &["over", "soon"]);
+        check(&inventory, 0.9, &[]);
+        check(&inventory, 1.0, &["over", "soon"]);
+        check(&inventory, 1.5, &["later"]);
+        scene.authority.ending_pair(&["demo.test"], 10 * DAY).write(&scene.config.certificates, "soon");
+        scene.pair("over", &["demo.test"]);
+        inventory = read();
+        check(&inventory, 1.6, &["soon"]);
+        check(&inventory, 2.7, &["later", "soon"]);
+    }
+}

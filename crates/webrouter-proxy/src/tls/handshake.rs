@@ -9,7 +9,7 @@ use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
-use webrouter_routing::host::RequestHost;
+use webrouter_routing::host::{Host, RequestHost};
 use webrouter_routing::snapshot::Snapshot;
 use webrouter_telemetry::metrics::{CoreMetrics, Handshake};
 
@@ -32,14 +32,23 @@ pub(crate) struct Handshaken<IO> {
     pub(crate) stream: TlsStream<IO>,
     /// What the two agreed on (ALPN), else HTTP/1.1.
     pub(crate) protocol: Protocol,
-    /// The host that the client asked for, in its one form.
-    pub(crate) server_name: Option<String>,
     /// The subject of the client's certificate, where one was asked for and given; by RFC 4514, printable ASCII.
     pub(crate) client_subject: Option<String>,
-    /// Whether a certificate was asked for, required or not.
-    pub(crate) demands_client_certificate: bool,
+    /// Whose demand for a client certificate the handshake met, required or not: what was done, not what the name asks for.
+    pub(crate) demand: Option<Host>,
     /// Which version of TLS it is, and whether an earlier session was taken up.
     pub(crate) end: Handshake,
+}
+
+/// How a request's host stands to the check of the client that its connection went through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It demands none; that of another host says nothing to it.
+    Undemanded,
+    /// It was this host's own.
+    Checked,
+    /// It demands one that did not take place.
+    Unchecked,
 }
 
 /// Which HTTP is spoken.
@@ -80,9 +89,7 @@ impl Acceptor {
     {
         let hello = hello(&mut stream).await?;
         let server_name = server_name(&hello.client_hello());
-        let Some((config, demands_client_certificate)) =
-            self.choose(&hello.client_hello(), server_name.as_deref(), scope)
-        else {
+        let Some((config, demand)) = self.choose(&hello.client_hello(), server_name.as_deref(), scope) else {
             say(&mut stream, UNRECOGNIZED_NAME).await;
             return Err(TlsError::NoCertificate { name: server_name });
         };
@@ -92,19 +99,20 @@ impl Acceptor {
         let client_subject = client.map(|client| leaf::subject(client)).transpose();
         Ok(Handshaken {
             protocol: if session.alpn_protocol() == Some(H2) { Protocol::Http2 } else { Protocol::Http1 },
-            server_name,
             client_subject: client_subject.map_err(|_| TlsError::unreadable_subject())?,
-            demands_client_certificate,
+            demand,
             end: end_of(session),
             stream,
         })
     }
 
-    /// Whether a request for a host may be served on a connection that was made for `server_name`: not where the host
-    /// demands a check of the client that this connection did not go through; 421 then (RFC 9110 §15.5.20).
-    pub(crate) fn may_serve(&self, server_name: Option<&str>, host: &str) -> bool {
-        let followed = &self.certificates.followed;
-        followed.demand(host).is_none_or(|demand| server_name.and_then(|name| followed.demand(name)) == Some(demand))
+    /// How a host stands to the demand that a connection met.
+    pub(crate) fn standing(&self, met: Option<&Host>, host: &str) -> Standing {
+        match self.certificates.followed.demand(host) {
+            None => Standing::Undemanded,
+            Some(demand) if met == Some(demand) => Standing::Checked,
+            Some(_) => Standing::Unchecked,
+        }
     }
 
     /// Whether a certificate is meant for this host.
@@ -112,8 +120,13 @@ impl Acceptor {
         self.certificates.serves(snapshot, host)
     }
 
-    /// The configuration for a name, and whether it asks the client for a certificate.
-    fn choose(&self, hello: &ClientHello<'_>, name: Option<&str>, scope: Scope) -> Option<(Arc<ServerConfig>, bool)> {
+    /// The configuration for a name, and whose demand for a client certificate it meets.
+    fn choose(
+        &self,
+        hello: &ClientHello<'_>,
+        name: Option<&str>,
+        scope: Scope,
+    ) -> Option<(Arc<ServerConfig>, Option<Host>)> {
         let followed = &self.certificates.followed;
         let (inventory, snapshot) = (followed.in_force.load(), self.snapshots.load());
         // On the outside, an internal name is as good as one that does not exist.
@@ -126,8 +139,11 @@ impl Acceptor {
         let default = || followed.config.default.as_ref().and_then(|stem| inventory.stem(stem));
         let pair = meant.or_else(default)?;
         match name.and_then(|name| followed.demand(name)) {
-            Some(demand) => Some((inventory.checks.get(demand)?.terms.with(Arc::clone(&pair.key)), true)),
-            None => Some((Arc::clone(&pair.config), false)),
+            Some(demand) => {
+                let config = inventory.checks.get(demand)?.terms.with(Arc::clone(&pair.key));
+                Some((config, Some(demand.clone())))
+            }
+            None => Some((Arc::clone(&pair.config), None)),
         }
     }
 }

@@ -47,9 +47,8 @@ pub(super) struct Server {
 pub(super) struct Told {
     /// The end as metrics count it, result and version.
     pub(super) end: (&'static str, &'static str),
-    pub(super) server_name: Option<String>,
     pub(super) subject: Option<String>,
-    pub(super) demands: bool,
+    pub(super) demand: Option<String>,
     pub(super) http2: bool,
 }
 
@@ -188,9 +187,8 @@ async fn handshake(acceptor: &Acceptor, stream: TcpStream, scope: Scope, metrics
             let _ = handshaken.stream.shutdown().await;
             Told {
                 end: (handshaken.end.result(), handshaken.end.version()),
-                server_name: handshaken.server_name,
                 subject: handshaken.client_subject,
-                demands: handshaken.demands_client_certificate,
+                demand: handshaken.demand.map(String::from),
                 http2: handshaken.protocol == Protocol::Http2,
             }
         }
@@ -200,7 +198,7 @@ async fn handshake(acceptor: &Acceptor, stream: TcpStream, scope: Scope, metrics
 
 /// What is told of a handshake that came to nothing.
 pub(super) fn refused(end: (&'static str, &'static str)) -> Told {
-    Told { end, server_name: None, subject: None, demands: false, http2: false }
+    Told { end, subject: None, demand: None, http2: false }
 }
 
 /// Writes a file in one go, as an editor does: not in one step.

@@ -31,13 +31,21 @@ impl Settings {
             Profile::Intermediate => INTERMEDIATE,
             Profile::Modern => MODERN,
         };
-        let ordinary = terms(&provider, versions, Arc::new(NoClientAuth))?;
+        let mut ordinary = config(&provider, versions, Arc::new(NoClientAuth))?;
+        // The client keeps the session, sealed with keys that change and that all cores have: any of them can go on with it.
+        ordinary.ticketer = Ticketer::new()?;
+        let ordinary = Terms(ordinary);
         Ok(Self { provider, versions, ordinary })
     }
 
-    /// Terms with a check of their own, and with ticket keys of their own: a ticket of another host proves nothing here.
+    /// Terms with a check of their own, and without tickets: a session that is taken up again is not checked again, so a
+    /// certificate that has ended would be good for as long as its owner comes again in time. Checking it here on resumption
+    /// would refuse a client that has a new certificate and a session of the old one; so each handshake is a whole one. Nor does
+    /// a ticket of another host prove anything here.
     pub(super) fn checking(&self, verifier: Arc<dyn ClientCertVerifier>) -> Result<Terms, Error> {
-        terms(&self.provider, self.versions, verifier)
+        let mut config = config(&self.provider, self.versions, verifier)?;
+        config.send_tls13_tickets = 0;
+        Ok(Terms(config))
     }
 }
 
@@ -50,23 +58,21 @@ impl Terms {
     }
 }
 
-fn terms(
+fn config(
     provider: &Arc<CryptoProvider>,
     versions: &[&'static SupportedProtocolVersion],
     verifier: Arc<dyn ClientCertVerifier>,
-) -> Result<Terms, Error> {
+) -> Result<ServerConfig, Error> {
     let builder = ServerConfig::builder_with_provider(Arc::clone(provider)).with_protocol_versions(versions)?;
     // No certificate: `Terms::with` puts it in.
     let mut config =
         builder.with_client_cert_verifier(verifier).with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
     config.alpn_protocols = ALPN.iter().map(|protocol| protocol.to_vec()).collect();
-    // The client keeps the session, sealed with keys that change and that all cores have: any of them can go on with it.
-    config.ticketer = Ticketer::new()?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     // All suites are good ones; a client without hardware for AES knows better which of them costs it less.
     config.ignore_client_order = false;
     config.max_early_data_size = 0;
-    Ok(Terms(config))
+    Ok(config)
 }
 
 const INTERMEDIATE: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];

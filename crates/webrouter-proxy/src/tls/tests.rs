@@ -13,6 +13,7 @@ use rustls::{ClientConfig, NamedGroup, RootCertStore};
 use webrouter_routing::host::Host;
 use webrouter_testkit::{Authority, TlsClient, Version};
 
+use super::handshake::Standing;
 use super::scene::{Scene, Server, refused, snapshots, soon, write};
 use super::*;
 
@@ -96,7 +97,6 @@ fn the_protocol_is_agreed_on() {
     let check = |offered: &[&str], http2: bool| {
         let told = server.ask(&scene.client().offering(offered), "demo.test");
         assert_eq!((told.end, told.http2), (("full", "1.3"), http2), "{offered:?}");
-        assert_eq!(told.server_name.as_deref(), Some("demo.test"));
     };
     check(&[], false);
     check(&["http/1.1"], false);
@@ -348,13 +348,19 @@ fn clients_are_asked_for_certificates_where_that_is_configured() {
     check("open.test", None, Ok(None));
     check("open.test", Some(&stranger), Err(()));
     check("plain.test", Some(&alice), Ok(None));
-    let demands = |host: &str| server.ask(&scene.client().showing(&alice), host).demands;
-    assert_eq!(["secure.test", "open.test", "plain.test"].map(demands), [true, true, false]);
-    let may = |name: Option<&str>, host: &str| server.acceptor.may_serve(name, host);
-    assert!(may(Some("secure.test"), "secure.test") && may(Some("secure.test"), "a.secure.test"));
-    assert!(may(Some("secure.test"), "plain.test") && may(None, "plain.test"));
-    assert!(!may(None, "secure.test") && !may(Some("plain.test"), "a.secure.test"));
-    assert!(!may(Some("open.test"), "secure.test") && !may(Some("secure.test"), "open.test"));
+    let demand = |host: &str| server.ask(&scene.client().showing(&alice), host).demand;
+    assert_eq!(demand("secure.test").as_deref(), Some("secure.test"));
+    assert_eq!(demand("a.secure.test").as_deref(), Some("secure.test"));
+    assert_eq!(demand("open.test").as_deref(), Some("open.test"));
+    assert_eq!(demand("plain.test"), None);
+    let standing = |met: Option<&str>, asked: &str| server.acceptor.standing(met.map(host).as_ref(), asked);
+    assert_eq!(standing(Some("secure.test"), "secure.test"), Standing::Checked);
+    assert_eq!(standing(Some("secure.test"), "a.secure.test"), Standing::Checked);
+    assert_eq!(standing(Some("secure.test"), "plain.test"), Standing::Undemanded);
+    assert_eq!(standing(None, "plain.test"), Standing::Undemanded);
+    assert_eq!(standing(None, "secure.test"), Standing::Unchecked);
+    assert_eq!(standing(Some("open.test"), "secure.test"), Standing::Unchecked);
+    assert_eq!(standing(Some("secure.test"), "open.test"), Standing::Unchecked);
     let report = server.certificates.report();
     assert_eq!(report.certificates.iter().map(|c| c.stem.as_str()).collect::<Vec<_>>(), ["web"]);
 }
@@ -365,13 +371,12 @@ fn a_ca_file_is_followed() {
     let server = scene.serve(&[]);
     let alice = scene.client().showing(&clients.client("alice"));
     assert_eq!(server.ask(&alice, "secure.test").end.0, "full");
-    assert_eq!(server.ask(&alice, "secure.test").end.0, "resumed");
     let ca = scene.path("clients.crt");
     write(&ca, b"nothing");
     soon("a broken CA file is told", || {
         server.certificates.report().demands.iter().all(|demand| demand.problem.is_some())
     });
-    assert_eq!(server.ask(&alice, "secure.test").end.0, "resumed", "the last good one, and its tickets, stay in force");
+    assert_eq!(server.ask(&alice, "secure.test").end.0, "full", "the last good one stays in force");
     let others = Authority::new("others");
     write(&ca, others.pem().as_bytes());
     let bob = scene.client().showing(&others.client("bob"));
@@ -379,7 +384,7 @@ fn a_ca_file_is_followed() {
     assert_eq!(
         server.ask(&alice, "secure.test"),
         refused(("client_certificate", "none")),
-        "a ticket is no way around it"
+        "an earlier session is no way around it"
     );
 }
 
@@ -396,7 +401,7 @@ fn sessions_are_taken_up_on_every_core_but_not_by_another_host() {
         let alice = scene.client().speaking(version).showing(&clients.client("alice"));
         assert_eq!(one.ask(&alice, "secure.test").end, ("full", name));
         let again = other.ask(&alice, "secure.test");
-        assert_eq!((again.end, again.subject.as_deref()), (("resumed", name), Some("CN=alice")));
+        assert_eq!((again.end, again.subject.as_deref()), (("full", name), Some("CN=alice")), "checked every time");
     }
 }
 
