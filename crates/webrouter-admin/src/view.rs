@@ -6,13 +6,14 @@ pub(crate) mod rejections;
 pub(crate) mod routes;
 pub(crate) mod snapshot;
 pub(crate) mod status;
+pub(crate) mod traffic;
 
 use std::time::SystemTime;
 
 use jiff::{Timestamp, Unit};
 
 /// RFC 3339, in UTC, with milliseconds.
-fn time(at: SystemTime) -> String {
+pub(crate) fn time(at: SystemTime) -> String {
     let timestamp = Timestamp::try_from(at).and_then(|at| at.round(Unit::Millisecond)).unwrap_or_default();
     format!("{timestamp:.3}")
 }

@@ -259,7 +259,7 @@ async fn metrics_mirror_the_table() {
 async fn the_page_and_the_document_are_there() {
     let admin = Admin::start().await;
     let (status, page) = admin.get("/").await;
-    assert!(status == 200 && page.contains("Ready: a full table is in force."), "{page}");
+    assert!(status == 200 && page.contains("Ready: a full table is in force"), "{page}");
     assert_eq!(admin.json("/openapi.json").await["info"]["title"], "webrouter admin API");
     assert_eq!(admin.get("/nothing").await.0, 404);
     admin.stop().await;
@@ -458,7 +458,7 @@ async fn a_drain_is_told_everywhere_until_it_is_taken_back() {
     assert_eq!(status["endpoints_by_state"], counts);
     assert_eq!((&status["fail_open"], &status["breakers_open"]), (&serde_json::json!([]), &serde_json::json!([])));
     let page = admin.get("/").await.1;
-    assert!(page.contains("<code>127.0.0.1:2</code><td>both__upstream__web<td class=none>draining"), "{page}");
+    assert!(page.contains("<code>127.0.0.1:2</code>") && page.contains(" draining</span>"), "{page}");
     let row = "webrouter_endpoints{state=\"draining\"} 2\n";
     assert!(admin.get("/metrics").await.1.contains(row));
 
