@@ -58,7 +58,7 @@ pub(super) fn page(state: &AdminState, recent: &Recent, app: &str) -> Option<Mar
                     (endpoints::table("Leaving endpoints", &leaving.iter().collect::<Vec<_>>()))
                 }
             }
-            section #certificates data-live aria-labelledby="certificates-title" { (certificates(state, &snapshot, &procs)) }
+            section #certificates data-live aria-label="Certificates of its hosts" { (certificates(state, &snapshot, &procs)) }
         },
     ))
 }

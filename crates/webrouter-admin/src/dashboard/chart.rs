@@ -88,12 +88,17 @@ impl Canvas<'_> {
         let mut path = String::new();
         let mut pen = 'M';
         for (point, x) in self.series.points.iter().zip(self.across()) {
-            match value(point) {
-                // Writing to a String does not fail.
-                Some(value) => _ = write!(path, "{pen}{x:.1} {:.1}", self.height(value)),
-                None => {}
+            let Some(value) = value(point) else {
+                pen = 'M';
+                continue;
+            };
+            // Writing to a String does not fail.
+            let _ = write!(path, "{pen}{x:.1} {:.1}", self.height(value));
+            if pen == 'M' {
+                // A point without a neighbour is a dot.
+                path.push_str("h0");
+                pen = 'L';
             }
-            pen = if value(point).is_some() { 'L' } else { 'M' };
         }
         path
     }
@@ -155,22 +160,23 @@ mod tests {
             assert_eq!(Canvas { series: &series, top: 10.0 }.line(|point| point.p50_s), expected);
         };
         check(&[], "");
-        check(&[Some(10.0)], "M600.0 0.0");
-        check(&[Some(0.0), Some(5.0)], "M590.0 120.0L600.0 60.0");
-        check(&[Some(0.0), None, Some(99.0)], "M580.0 120.0M600.0 0.0");
+        check(&[Some(10.0)], "M600.0 0.0h0");
+        check(&[Some(0.0), Some(5.0)], "M590.0 120.0h0L600.0 60.0");
+        check(&[Some(0.0), None, Some(99.0)], "M580.0 120.0h0M600.0 0.0h0");
     }
 
     #[test]
     fn an_area_is_closed() {
         let series = series(&[Some(5.0), Some(10.0)]);
         let canvas = Canvas { series: &series, top: 10.0 };
-        assert_eq!(canvas.area(|point| point.requests_per_s), "M590.0 60.0L600.0 0.0L600.0 120L590.0 120Z");
+        assert_eq!(canvas.area(|point| point.requests_per_s), "M590.0 60.0h0L600.0 0.0L600.0 120L590.0 120Z");
         assert_eq!(canvas.area(|_| 0.0), "");
     }
 
     #[test]
     fn an_axis_ends_at_a_round_number() {
-        let check = |value, top| assert!((round_up(value) - top).abs() < 1e-9, "{value}: {}", round_up(value));
+        let check =
+            |value: f64, top: f64| assert!((round_up(value) - top).abs() < 1e-9, "{value}: {}", round_up(value));
         check(0.0, 1.0);
         check(0.003, 0.005);
         check(1.0, 1.0);

@@ -27,8 +27,8 @@ fn row(endpoint: &EndpointView) -> Markup {
             th scope="row" role="rowheader" { code { (endpoint.endpoint) } }
             td role="cell" data-label="State" {
                 (mark(endpoint.state))
-                @if let Some(left) = endpoint.ejected_for_s { small { " for " (span(left)) } }
-                @if endpoint.failures > 0 { small { " " (endpoint.failures) " failed in a row" } }
+                @if let Some(left) = endpoint.ejected_for_s { small { " ejected for " (span(left)) "," } }
+                @if endpoint.failures > 0 { small { " " (endpoint.failures) " requests failed in a row" } }
             }
             td role="cell" data-label="Since" {
                 @match (&endpoint.since, endpoint.since_s) {

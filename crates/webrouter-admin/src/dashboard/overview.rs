@@ -56,16 +56,16 @@ fn tiles(status: &Status, total: &Rates) -> Markup {
     };
     html! {
         dl.tiles {
-            div { dt { "Requests" } dd { span data-tick="rate" { (rate(total.requests_per_s)) } small { " /s" } } }
+            div { dt { "Requests" } dd { (rate(total.requests_per_s)) small { " /s" } } }
             div.bad[total.errors_per_s > 0.0] {
                 dt { "Errors" }
-                dd { span data-tick="errors" { (percent(total.error_share())) } small { " of requests" } }
+                dd { (percent(total.error_share())) }
             }
-            div { dt { "Latency p50" } dd data-tick="p50" { (latency(total.p50_s)) } }
-            div { dt { "Latency p99" } dd data-tick="p99" { (latency(total.p99_s)) } }
+            div { dt { "Latency p50" } dd { (latency(total.p50_s)) } }
+            div { dt { "Latency p99" } dd { (latency(total.p99_s)) } }
             div {
                 dt { "Generation" }
-                dd { span data-tick="generation" { (status.generation) } }
+                dd { (status.generation) }
                 dd.note { "applied " (ago(&status.applied_at, age_of(status))) ", " (from) }
             }
             div {
