@@ -4,10 +4,10 @@ CARGO ?= cargo
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check golden bench fuzz
+.PHONY: help demo build test check golden screenshots bench fuzz
 
 help: ## Say what can be made.
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 demo: ## Show it all running on loopback; Ctrl-C ends it.
 	@$(CARGO) build --release --locked -p webrouter
@@ -30,6 +30,9 @@ check: ## Formatting, lints, documentation, as CI checks them.
 golden: ## Write the golden files again, from what the code says now. Look at the difference before you commit it.
 	UPDATE=1 $(CARGO) test --locked -p webrouter --test cli
 	UPDATE=1 $(CARGO) test --locked -p webrouter-admin-api -p webrouter-telemetry
+
+screenshots: ## Pictures of the dashboard, at 3 and 10,000 apps: target/screenshots/. Look at them.
+	SCREENSHOTS=$(CURDIR)/target/screenshots $(CARGO) test --locked -p webrouter --test browser -- screenshots
 
 bench: ## Side by side with nginx, HAProxy and a raw relay; the method is in bench/README.md.
 	$(CARGO) build --release --locked -p webrouter

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use webrouter_testkit::programs::have;
@@ -41,7 +42,9 @@ impl Browser {
             vec!["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", &profile_argument];
         all.extend(arguments);
         let options = json!({ "args": all });
-        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
+        let logs = json!({ "browser": "ALL" });
+        let wanted = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": logs });
+        let wanted = json!({ "capabilities": { "alwaysMatch": wanted } });
         let mut browser = Browser { driver, addr, session: String::new(), _profile: profile };
         let session = browser.ask("POST", "/session", &wanted);
         session["sessionId"].as_str().expect("a session").clone_into(&mut browser.session);
@@ -63,6 +66,30 @@ impl Browser {
         let script = format!("return (async () => {{ {script} }})()");
         let value = self.command("execute/sync", &json!({ "script": script, "args": [] }));
         value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    }
+
+    /// What the page, or the browser about it, has said on the console since the last look.
+    pub(crate) fn console(&self) -> Vec<String> {
+        let said = self.command("se/log", &json!({ "type": "browser" }));
+        said.as_array().into_iter().flatten().map(|entry| entry["message"].to_string()).collect()
+    }
+
+    /// Takes the place of a device: a width and height, and whether its user prefers dark.
+    pub(crate) fn pretend(&self, width: u32, height: u32, scheme: &str) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        for (command, arguments) in
+            [("Emulation.setDeviceMetricsOverride", metrics), ("Emulation.setEmulatedMedia", media)]
+        {
+            self.command("goog/cdp/execute", &json!({ "cmd": command, "params": arguments }));
+        }
+    }
+
+    /// The page as a PNG.
+    pub(crate) fn screenshot(&self) -> Vec<u8> {
+        let picture = self.ask("GET", &format!("/session/{}/screenshot", self.session), &Value::Null);
+        let encoded = picture.as_str().expect("a picture");
+        base64::engine::general_purpose::STANDARD.decode(encoded).expect("base64")
     }
 
     fn command(&self, name: &str, body: &Value) -> Value {

@@ -1,9 +1,10 @@
-//! A browser's page with a WebSocket, over TLS through the router, with an authority that the test made.
+//! A browser: a page with a WebSocket, over TLS through the router, with an authority that the test made; and the dashboard.
 //!
 //! Debian's chromium and chromium-driver; where they are missing a test says so and is skipped.
 
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod dashboard;
 mod driver;
 mod page;
 

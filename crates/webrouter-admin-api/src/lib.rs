@@ -7,6 +7,7 @@ mod action;
 mod certificates;
 mod doctor;
 mod endpoints;
+mod events;
 mod explain;
 mod failures;
 mod openapi;
@@ -15,6 +16,7 @@ mod rejections;
 mod routes;
 mod snapshot;
 mod status;
+mod traffic;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -25,6 +27,7 @@ pub use doctor::{Doctor, Hop, HopKind, HopVerdict};
 pub use endpoints::{
     Breaker, Drained, EndpointState, EndpointView, Endpoints, FailureReport, ProbeReport, RouteHealth, UpstreamHealth,
 };
+pub use events::{ProcChange, ProcChangeKind, TableChange, Tick};
 pub use explain::{
     Explain, Field, ListenerVerdict, Outcome, PolicyKey, SentRequest, SetBy, Step, StepKind, StepVerdict,
 };
@@ -36,6 +39,7 @@ pub use snapshot::{Claim, ProcView, SnapshotView};
 pub use status::{
     AccessLogStatus, ErrorReport, Hold, Listener, ListenerScope, Source, SourceKind, SourceState, Status, TableFrom,
 };
+pub use traffic::{Rates, TrafficReport, TrafficSort, UpstreamTraffic};
 
 /// Why a request to the admin API was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

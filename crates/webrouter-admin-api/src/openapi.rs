@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 
 use crate::{
     ApiError, Doctor, Drained, EndpointState, Endpoints, Explain, Failures, HoldResolved, Rejections, Routes,
-    SnapshotView, Status,
+    SnapshotView, Status, TableChange, Tick, TrafficReport, TrafficSort,
 };
 
 /// The OpenAPI document of the admin API.
@@ -29,6 +29,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         endpoints,
         drain,
         undrain,
+        traffic,
+        events,
         snapshot,
         explain,
         failures,
@@ -39,7 +41,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         hold_refuse,
         metrics,
         document
-    )
+    ),
+    // The events of a stream are named by no path.
+    components(schemas(Tick, TableChange))
 )]
 struct Document;
 
@@ -113,6 +117,24 @@ declare! {
             (status = 403, description = "Without X-Webrouter-Action", body = ApiError),
             (status = 404, description = "No upstream holds it", body = ApiError)))]
     undrain;
+
+    #[utoipa::path(get, path = "/v1/traffic", summary = "Rates and times of the last seconds, by upstream",
+        params(
+            ("app" = Option<String>, Query, description = "Only upstreams of this app"),
+            ("sort" = Option<TrafficSort>, Query, description = "What comes first; `rate` when absent"),
+            ("limit" = Option<usize>, Query, description = "At most so many; 100 when absent, 10000 at most")),
+        responses(
+            (status = 200, description = "The traffic", body = TrafficReport),
+            (status = 400, description = "A parameter cannot be read", body = ApiError)))]
+    traffic;
+
+    #[utoipa::path(get, path = "/v1/events",
+        summary = "What happens, as it happens: server-sent events `tick` (Tick) and `table` (TableChange). A stream \
+            ends after a minute, at stop, and when its reader is slow: connect again, and read the state anew",
+        responses(
+            (status = 200, description = "A stream", body = String, content_type = "text/event-stream"),
+            (status = 503, description = "All streams are taken, or the instance stops", body = ApiError)))]
+    events;
 
     #[utoipa::path(get, path = "/v1/snapshot", summary = "The snapshot in force, whole",
         responses((status = 200, description = "The snapshot", body = SnapshotView)))]
@@ -210,6 +232,8 @@ mod tests {
             paths::ROUTES,
             paths::ENDPOINTS,
             paths::ENDPOINT_DRAIN,
+            paths::TRAFFIC,
+            paths::EVENTS,
             paths::SNAPSHOT,
             paths::EXPLAIN,
             paths::FAILURES,

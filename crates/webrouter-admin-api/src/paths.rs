@@ -12,6 +12,10 @@ pub const ROUTES: &str = "/v1/routes";
 pub const ENDPOINTS: &str = "/v1/endpoints";
 /// POST: keeps new requests from an endpoint; `?wait=`. DELETE: takes that back. Both answer [`crate::Drained`].
 pub const ENDPOINT_DRAIN: &str = "/v1/endpoints/{endpoint}/drain";
+/// [`crate::TrafficReport`]; `?app=`, `?sort=`, `?limit=`.
+pub const TRAFFIC: &str = "/v1/traffic";
+/// A stream of server-sent events: [`crate::Tick`] as `tick` each second, [`crate::TableChange`] as `table`.
+pub const EVENTS: &str = "/v1/events";
 /// [`crate::SnapshotView`].
 pub const SNAPSHOT: &str = "/v1/snapshot";
 /// [`crate::Explain`]; `?url=`, `?method=`, `?client=`.

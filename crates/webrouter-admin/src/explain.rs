@@ -125,7 +125,8 @@ pub(crate) fn explain(
     Ok(explained)
 }
 
-fn policy_key(key: policy::InForce) -> PolicyKey {
+/// A policy in force, in the words of the API.
+pub(crate) fn policy_key(key: policy::InForce) -> PolicyKey {
     let set_by = match key.set_by {
         policy::SetBy::Default => SetBy::Default,
         policy::SetBy::Annotation => SetBy::Annotation,

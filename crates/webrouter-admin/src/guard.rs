@@ -7,7 +7,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use webrouter_admin_api::{ApiError, paths};
@@ -33,14 +34,16 @@ pub(crate) async fn guard(State(state): State<AdminState>, request: Request, nex
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     let fields: [(HeaderName, &'static str); 4] = [
-        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+        (CONTENT_SECURITY_POLICY, CONTENT),
     ];
     for (name, value) in fields {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    // What never changes says itself how it is kept.
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
@@ -76,6 +79,9 @@ fn is_probe(request: &Request) -> bool {
 fn is_change(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
+/// Pages load what is of their own origin, and nothing inline.
+const CONTENT: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Probes come by whatever name a balancer has for us; they tell whether to send requests here, nothing about the apps.
 fn refusal(names: &[String], request: &Request) -> Option<(StatusCode, ApiError)> {

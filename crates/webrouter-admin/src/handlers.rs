@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response, Sse};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router, middleware};
 use http::{Method, StatusCode, Uri, header};
@@ -17,22 +17,25 @@ use webrouter_discovery::status::{HoldDecision, HoldError};
 use webrouter_telemetry::metrics;
 
 use crate::explain::{self, Question};
+use crate::live::{Live, Stream, Taken};
 use crate::state::AdminState;
-use crate::view::{endpoints, failures, routes};
-use crate::{guard, page, view};
+use crate::view::{endpoints, failures, routes, traffic};
+use crate::{dashboard, guard, view};
 
 pub(crate) use drain::LONGEST_WAIT;
 
 /// All paths, behind the guard.
-pub(crate) fn router(state: AdminState) -> Router {
+pub(crate) fn router(state: AdminState, live: Arc<Live>) -> Router {
     Router::new()
-        .route("/", get(page))
+        .merge(dashboard::routes())
         .route(paths::HEALTHZ, get(async || "alive\n"))
         .route(paths::READYZ, get(readyz))
         .route(paths::STATUS, get(status))
         .route(paths::ROUTES, get(routes))
         .route(paths::ENDPOINTS, get(endpoints))
         .route(paths::ENDPOINT_DRAIN, post(drain::drain).delete(drain::undrain))
+        .route(paths::TRAFFIC, get(traffic))
+        .route(paths::EVENTS, get(events))
         .route(paths::SNAPSHOT, get(snapshot))
         .route(paths::EXPLAIN, get(explain))
         .route(paths::FAILURES, get(failures))
@@ -46,6 +49,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(Extension(Arc::new(doctor::Examinations::default())))
+        .layer(Extension(live))
         .layer(middleware::from_fn_with_state(state.clone(), guard::guard))
         .with_state(state)
 }
@@ -118,12 +122,22 @@ async fn metrics_page(State(state): State<AdminState>) -> Result<Response, Failu
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page).into_response())
 }
 
-async fn page(State(state): State<AdminState>) -> Result<Html<String>, Failure> {
-    let render = move || {
-        let unwell = view::endpoints::unwell(&state.discovery.table(), &state.fleet);
-        page::render(&view::status::status(&state), &unwell)
-    };
-    off_runtime(render).await.map(Html)
+async fn traffic(
+    Extension(live): Extension<Arc<Live>>,
+    filter: Result<Query<traffic::Filter>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(filter) = filter.map_err(unreadable)?;
+    told(move || view::traffic::traffic(&live.recent, &filter)).await
+}
+
+async fn events(Extension(live): Extension<Arc<Live>>) -> Result<Sse<Stream>, Failure> {
+    live.stream().map(Sse::new).map_err(|taken| {
+        let (error, fix) = match taken {
+            Taken::All => ("all streams of events are taken", "close a page, or ask again in a few seconds"),
+            Taken::Stopping => ("the instance is stopping", "ask another instance"),
+        };
+        Failure(StatusCode::SERVICE_UNAVAILABLE, ApiError { error: error.into(), fix: fix.into() })
+    })
 }
 
 /// Which hold is meant; all when absent.
@@ -179,7 +193,7 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Failure {
 }
 
 /// An answer other than 2xx.
-struct Failure(StatusCode, ApiError);
+pub(crate) struct Failure(StatusCode, ApiError);
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
@@ -187,7 +201,7 @@ impl IntoResponse for Failure {
     }
 }
 
-fn unreadable(rejection: QueryRejection) -> Failure {
+pub(crate) fn unreadable(rejection: QueryRejection) -> Failure {
     let fix = format!("see the parameters of this path in {}", paths::OPENAPI);
     Failure(StatusCode::BAD_REQUEST, ApiError { error: rejection.body_text(), fix })
 }
@@ -198,7 +212,7 @@ async fn told<T: Serialize>(make: impl FnOnce() -> T + Send + 'static) -> Result
 }
 
 /// Works on a thread for blocking work: at 100,000 apps it takes long enough to be in somebody's way.
-async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+pub(crate) async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(broken)
 }
 

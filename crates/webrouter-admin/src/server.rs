@@ -19,12 +19,14 @@ use tokio::time::{sleep, timeout};
 
 use crate::guard::Asker;
 use crate::handlers::{self, LONGEST_WAIT};
+use crate::live;
 use crate::state::AdminState;
 use places::{Place, Places};
 
 /// Serves the admin API until `shutdown` resolves; then lets answers under way finish for a short time.
 pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Future<Output = ()>) {
-    let router = handlers::router(state);
+    let (live, ticking) = live::start(state.clone());
+    let router = handlers::router(state, live);
     let mut places = Places::new(MAX_CONNECTIONS);
     let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -48,6 +50,8 @@ pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Futu
     }
     drop(listener);
     drop(stop);
+    // With it the streams of events end, which would go on for longer than there is time.
+    ticking.abort();
     let finish = async { while connections.join_next().await.is_some() {} };
     if timeout(FINISH_WITHIN, finish).await.is_err() {
         tracing::debug!(open = connections.len(), "admin connections cut at stop");

@@ -7,6 +7,7 @@ pub(crate) mod rejections;
 pub(crate) mod routes;
 pub(crate) mod snapshot;
 pub(crate) mod status;
+pub(crate) mod traffic;
 
 use std::time::SystemTime;
 

@@ -280,9 +280,98 @@ async fn metrics_mirror_the_table() {
 async fn the_page_and_the_document_are_there() {
     let admin = Admin::start().await;
     let (status, page) = admin.get("/").await;
-    assert!(status == 200 && page.contains("Ready: a full table is in force."), "{page}");
+    assert!(status == 200 && page.contains("Ready: a full table is in force"), "{page}");
     assert_eq!(admin.json("/openapi.json").await["info"]["title"], "webrouter admin API");
     assert_eq!(admin.get("/nothing").await.0, 404);
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn pages_are_whole_without_a_script() {
+    let admin = Admin::start().await;
+    let check = async |target: &str, status: u16, expected: &[&str]| {
+        let (answered, page) = admin.get(target).await;
+        assert_eq!(answered, status, "{target}");
+        for words in expected {
+            assert!(page.contains(words), "{words} is not in {target}:\n{page}");
+        }
+        assert!(!page.contains("<script>") && !page.contains("style="), "{target} has something inline");
+    };
+    check("/map", 200, &["3 routes", "demo.test", "/demo", "127.0.0.1:8001"]).await;
+    check("/map?q=LATE", 200, &["1 route found, of 3", "late.test"]).await;
+    check("/map?q=%3Cscript%3E", 200, &["Nothing matches", "&lt;script&gt;"]).await;
+    check("/apps/demo", 200, &["demo__upstream__web", "x.test/demo", "127.0.0.1:8002", "Policies"]).await;
+    check("/apps/late", 200, &["choose another mountpoint", "no endpoint: answered 503"]).await;
+    check("/apps/%3Cscript%3E", 404, &["No such app", "&lt;script&gt;"]).await;
+    check("/rejections", 200, &["1 rejection", "owned", "href=\"/apps/demo\""]).await;
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn what_pages_load_is_kept_until_it_changes() {
+    let admin = Admin::start().await;
+    let ask = async |more: &str| {
+        let mut stream = TcpStream::connect(admin.address).await.expect("connected");
+        let request = format!("GET /static/style.css HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("answered");
+        answer
+    };
+    let answer = ask("").await;
+    assert!(answer.contains("script-src 'self'") && answer.contains("cache-control: no-cache\r\n"), "{answer}");
+    let tag = answer.split("etag: ").nth(1).and_then(|rest| rest.split("\r\n").next()).expect("a tag");
+    assert!(ask(&format!("If-None-Match: {tag}\r\n")).await.starts_with("HTTP/1.1 304 "));
+    assert!(ask("If-None-Match: \"other\"\r\n").await.starts_with("HTTP/1.1 200 "));
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn events_come_as_they_happen_and_end_at_stop() {
+    let admin = Admin::start().await;
+    let listen = async || {
+        let mut stream = TcpStream::connect(admin.address).await.expect("connected");
+        stream.write_all(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("sent");
+        stream
+    };
+    let mut stream = listen().await;
+    let mut heard = String::new();
+    hear(&mut stream, &mut heard, "event: tick").await;
+    std::fs::write(admin.directory.path().join("apps.toml"), APPS.replace("late.test", "later.test")).expect("written");
+    hear(&mut stream, &mut heard, "\"summary\":\"+later.test -late.test\"").await;
+    // One is taken by the first.
+    let mut others = Vec::new();
+    for _ in 0..15 {
+        let mut other = listen().await;
+        hear(&mut other, &mut String::new(), "listening").await;
+        others.push(other);
+    }
+    assert_eq!(admin.get("/v1/events").await.0, 503);
+    // Read to their end, or the stop would be cut.
+    let ends = tokio::spawn(async move { stream.read_to_string(&mut heard).await });
+    admin.stop().await;
+    timeout(Duration::from_secs(10), ends).await.expect("ended in time").expect("ended well").expect("UTF-8");
+}
+
+/// Reads until these words were heard.
+async fn hear(stream: &mut TcpStream, heard: &mut String, words: &str) {
+    let listening = async {
+        let mut buffer = [0; 4096];
+        while !heard.contains(words) {
+            let length = stream.read(&mut buffer).await.expect("read");
+            assert!(length > 0, "it ended before {words}: {heard}");
+            heard.push_str(&String::from_utf8_lossy(buffer.get(..length).expect("read")));
+        }
+    };
+    timeout(Duration::from_secs(10), listening).await.expect("heard in time");
+}
+
+#[tokio::test]
+async fn the_traffic_is_told_by_upstream() {
+    let admin = Admin::start().await;
+    let traffic = admin.json("/v1/traffic?app=demo&sort=errors&limit=5").await;
+    assert_eq!(traffic["total"]["requests_per_s"], 0.0, "what was before the first look has no time");
+    assert_eq!(admin.get("/v1/traffic?sort=nonsense").await.0, 400);
     admin.stop().await;
 }
 
@@ -479,7 +568,7 @@ async fn a_drain_is_told_everywhere_until_it_is_taken_back() {
     assert_eq!(status["endpoints_by_state"], counts);
     assert_eq!((&status["fail_open"], &status["breakers_open"]), (&serde_json::json!([]), &serde_json::json!([])));
     let page = admin.get("/").await.1;
-    assert!(page.contains("<code>127.0.0.1:2</code><td>both__upstream__web<td class=none>draining"), "{page}");
+    assert!(page.contains("<code>127.0.0.1:2</code>") && page.contains(" draining</span>"), "{page}");
     let row = "webrouter_endpoints{state=\"draining\"} 2\n";
     assert!(admin.get("/metrics").await.1.contains(row));
 

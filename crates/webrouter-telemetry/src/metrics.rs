@@ -7,6 +7,7 @@ mod core;
 mod handshake;
 mod node;
 mod number;
+mod traffic;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub use self::handshake::Handshake;
 pub use self::node::{FleetHealth, NodeMetrics, SourceHealth, TableInForce};
 use self::number::{BUCKETS, DurationTotals};
 pub use self::number::{Counter, Durations, Gauge};
+pub use self::traffic::Traffic;
 pub use self::upstream::UpstreamMetrics;
 use self::upstream::{CLASSES, UpstreamTotals};
 
@@ -40,6 +42,12 @@ pub struct Metrics {
 struct Inner {
     cores: Mutex<BTreeMap<usize, Arc<CoreMetrics>>>,
     node: NodeMetrics,
+}
+
+impl Inner {
+    fn cores(&self) -> Vec<Arc<CoreMetrics>> {
+        self.cores.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
 }
 
 /// The content type of [`Metrics::render`].
@@ -130,6 +138,17 @@ impl Metrics {
         &self.inner.node
     }
 
+    /// What each upstream with traffic has served since it came; an upstream that leaves takes its numbers with it.
+    pub fn traffic(&self) -> BTreeMap<Arc<str>, Traffic> {
+        let totals = upstream_totals(&self.inner.cores());
+        totals.into_iter().map(|(name, totals)| (name, Traffic::from(&totals))).collect()
+    }
+
+    /// Requests for a host that no mountpoint covers, since the start.
+    pub fn unknown_hosts(&self) -> u64 {
+        self.inner.cores().iter().map(|core| core.requests_unknown_host.value()).sum()
+    }
+
     /// All metrics as OpenMetrics text, of [`CONTENT_TYPE`].
     pub fn render(&self) -> String {
         let mut registry = Registry::default();
@@ -147,7 +166,7 @@ struct Scrape(Arc<Inner>);
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let cores: Vec<_> = self.0.cores.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let cores = self.0.cores();
         let mut page = Page(encoder);
         node_page(&self.0.node, &mut page)?;
         cores_page(&cores, &mut page)?;
@@ -233,11 +252,7 @@ fn cores_page(cores: &[Arc<CoreMetrics>], page: &mut Page<'_>) -> fmt::Result {
 }
 
 fn upstreams_page(cores: &[Arc<CoreMetrics>], page: &mut Page<'_>) -> fmt::Result {
-    let mut totals: BTreeMap<Arc<str>, UpstreamTotals> = BTreeMap::new();
-    for (name, metrics) in cores.iter().flat_map(|core| core.upstreams()) {
-        totals.entry(name).or_default().add(&metrics);
-    }
-    totals.retain(|_, totals| totals.requests() > 0);
+    let totals = upstream_totals(cores);
     let by_class = totals.iter().flat_map(|(name, totals)| {
         let present = CLASSES.into_iter().zip(totals.by_class).filter(|(_, count)| *count > 0);
         present.map(move |(class, count)| ([("upstream", name.as_ref()), ("code", class)], count))
@@ -246,6 +261,16 @@ fn upstreams_page(cores: &[Arc<CoreMetrics>], page: &mut Page<'_>) -> fmt::Resul
     page.labelled(&REQUEST_BYTES, totals.iter().map(|(name, t)| ([("upstream", name.as_ref())], t.bytes_received)))?;
     page.labelled(&RESPONSE_BYTES, totals.iter().map(|(name, t)| ([("upstream", name.as_ref())], t.bytes_sent)))?;
     page.durations(&DURATION, totals.iter().map(|(name, totals)| (name.as_ref(), totals.durations)))
+}
+
+/// The upstreams that had a request, each summed over the cores.
+fn upstream_totals(cores: &[Arc<CoreMetrics>]) -> BTreeMap<Arc<str>, UpstreamTotals> {
+    let mut totals: BTreeMap<Arc<str>, UpstreamTotals> = BTreeMap::new();
+    for (name, metrics) in cores.iter().flat_map(|core| core.upstreams()) {
+        totals.entry(name).or_default().add(&metrics);
+    }
+    totals.retain(|_, totals| totals.requests() > 0);
+    totals
 }
 
 /// The page being written.

@@ -64,6 +64,13 @@ pub(crate) fn unwell(snapshot: &Snapshot, fleet: &Fleet) -> Endpoints {
     page.0
 }
 
+/// The endpoints that an app has left behind, with requests still.
+pub(crate) fn leaving(fleet: &Fleet, app: &str) -> Vec<EndpointView> {
+    let filter = Filter { app: Some(app.to_owned()), ..Filter::default() };
+    let leaving = fleet.leaving().into_iter().filter(|leaving| filter.wants_departed(&leaving.upstream));
+    leaving.map(|leaving| view(&leaving.upstream, None, &leaving.endpoint)).collect()
+}
+
 /// The upstream of a route.
 pub(crate) fn route_health(report: &UpstreamReport) -> RouteHealth {
     let Upstream { name, proc, .. } = report.upstream.as_ref();
@@ -72,7 +79,7 @@ pub(crate) fn route_health(report: &UpstreamReport) -> RouteHealth {
 }
 
 /// The word of a state.
-pub(super) fn word(state: State) -> EndpointState {
+pub(crate) fn word(state: State) -> EndpointState {
     match state {
         State::Up => EndpointState::Up,
         State::Unproven => EndpointState::Unproven,

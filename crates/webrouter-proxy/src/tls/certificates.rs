@@ -79,6 +79,14 @@ impl Certificates {
         self.followed.in_force.load().pair(snapshot.certificates(), host, |_| true).is_some()
     }
 
+    /// The stem of the certificate that is meant for this host.
+    pub fn stem_for(&self, snapshot: &Snapshot, host: &str) -> Option<String> {
+        let inventory = self.followed.in_force.load();
+        let meant = inventory.pair(snapshot.certificates(), host, |_| true)?;
+        let is_it = |pair: &Arc<_>| Arc::ptr_eq(pair, meant);
+        inventory.stems.iter().find(|(_, state)| state.pair.as_ref().is_some_and(is_it)).map(|(stem, _)| stem.clone())
+    }
+
     /// Whether there is any certificate at all.
     pub fn is_empty(&self) -> bool {
         self.followed.in_force.load().stems.values().all(|stem| stem.pair.is_none())

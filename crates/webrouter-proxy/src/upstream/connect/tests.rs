@@ -9,6 +9,7 @@ use webrouter_routing::merge::Defaults;
 use webrouter_routing::policy::{Policy, Timeouts};
 use webrouter_routing::snapshot::Snapshot;
 use webrouter_telemetry::access_log::{AccessLog, AccessLogConfig, Destination, Format};
+use webrouter_telemetry::flight_recorder::CoreRecorder;
 use webrouter_telemetry::metrics::Metrics;
 
 use super::*;
@@ -87,6 +88,7 @@ fn scene(hosts: &[Host], policy: Policy) -> Scene {
         access_log.expect("a log"),
         Clients::new(std::sync::Arc::default(), None),
         Fleet::new(FleetConfig::default(), Vec::new()).into(),
+        CoreRecorder::default(),
     );
     let upstream = upstream(&endpoints, policy);
     let state = core.upstream(&upstream);
@@ -109,6 +111,7 @@ impl Scene {
             view,
             affinity: Affinity::None,
             tried: Vec::new(),
+            unreachable: Vec::new(),
             attempts: 0,
         }
     }
