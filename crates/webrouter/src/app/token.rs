@@ -11,7 +11,7 @@ use webrouter_admin::Token;
 
 /// The token for those who are asked.
 pub(super) fn token(path: &Path) -> anyhow::Result<Token> {
-    Ok(Token::parse(&text(path)?).with_context(|| format!("{} holds no token of the admin API", path.display()))?)
+    Token::parse(&text(path)?).with_context(|| format!("{} holds no token of the admin API", path.display()))
 }
 
 /// The token for those who ask.
