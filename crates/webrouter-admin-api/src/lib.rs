@@ -7,6 +7,7 @@ mod action;
 mod certificates;
 mod endpoints;
 mod explain;
+mod history;
 mod openapi;
 pub mod paths;
 mod rejections;
@@ -25,6 +26,7 @@ pub use endpoints::{
 pub use explain::{
     Explain, Field, ListenerVerdict, Outcome, PolicyKey, SentRequest, SetBy, Step, StepKind, StepVerdict,
 };
+pub use history::{ChangeKind, Difference, History, HistoryEntry, Moved, Pin, Pinned, ProcChange};
 pub use openapi::openapi;
 pub use rejections::{Claimant, Rejection, Rejections};
 pub use routes::{Route, RouteFlag, Routes};

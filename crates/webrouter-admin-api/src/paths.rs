@@ -14,7 +14,15 @@ pub const ENDPOINTS: &str = "/v1/endpoints";
 pub const ENDPOINT_DRAIN: &str = "/v1/endpoints/{endpoint}/drain";
 /// [`crate::SnapshotView`].
 pub const SNAPSHOT: &str = "/v1/snapshot";
-/// [`crate::Explain`]; `?url=`, `?method=`, `?client=`.
+/// [`crate::History`]; `?app=`, `?limit=`, `?before=`.
+pub const HISTORY: &str = "/v1/history";
+/// [`crate::Difference`]; `?from=`, `?to=`.
+pub const DIFF: &str = "/v1/diff";
+/// POST: back to the table of `?generation=`. DELETE: ends that. Both answer [`crate::Pinned`].
+pub const ROLLBACK: &str = "/v1/rollback";
+/// POST: keeps an app as it is, or was in `?generation=`. DELETE: ends that. Both answer [`crate::Pinned`].
+pub const PIN: &str = "/v1/pins/{app}";
+/// [`crate::Explain`]; `?url=`, `?method=`, `?client=`, `?at=`, `?generation=`.
 pub const EXPLAIN: &str = "/v1/explain";
 /// [`crate::Rejections`].
 pub const REJECTIONS: &str = "/v1/rejections";
@@ -32,6 +40,13 @@ pub fn endpoint_drain(endpoint: &str) -> String {
     // What an address may hold beside letters, digits, `.` and `:`, which stand for themselves in a path.
     let encoded = endpoint.replace('%', "%25").replace('[', "%5B").replace(']', "%5D");
     ENDPOINT_DRAIN.replace("{endpoint}", &encoded)
+}
+
+/// The path of [`PIN`] for an app.
+pub fn pin(app: &str) -> String {
+    // Whatever is no app's name names none.
+    let encoded: String = app.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
+    PIN.replace("{app}", &encoded)
 }
 
 /// A POST or DELETE must carry this field with the value [`ACTION_VALUE`]: a page of another site cannot send it unasked.

@@ -9,13 +9,14 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use webrouter_admin_api::{ApiError, paths};
 use webrouter_routing::host::RequestHost;
 
+use crate::server::Peer;
 use crate::state::AdminState;
 
 /// Refuses what no operator sends; marks every answer as not to be kept, framed or guessed at.
 pub(crate) async fn guard(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     let mut response = match refusal(&state.names, &request) {
         Some((status, error)) => (status, Json(error)).into_response(),
-        None => next.run(request).await,
+        None => audited(request, next).await,
     };
     let fields: [(HeaderName, &'static str); 4] = [
         (CACHE_CONTROL, "no-store"),
@@ -26,6 +27,19 @@ pub(crate) async fn guard(State(state): State<AdminState>, request: Request, nex
     for (name, value) in fields {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    response
+}
+
+/// Every changing call is told in the log, with who asked and what came of it.
+async fn audited(request: Request, next: Next) -> Response {
+    if !matches!(*request.method(), Method::POST | Method::DELETE) {
+        return next.run(request).await;
+    }
+    let peer = request.extensions().get::<Peer>().map(ToString::to_string);
+    let (method, what) = (request.method().clone(), request.uri().to_string().escape_debug().to_string());
+    let response = next.run(request).await;
+    let status = response.status().as_u16();
+    tracing::info!(target: "audit", peer, %method, what, status, "an operator's call");
     response
 }
 

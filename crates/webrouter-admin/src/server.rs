@@ -2,7 +2,9 @@
 
 mod places;
 
+use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -20,6 +22,16 @@ use crate::handlers::{self, LONGEST_WAIT};
 use crate::state::AdminState;
 use places::{Place, Places};
 
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 /// Serves the admin API until `shutdown` resolves; then lets answers under way finish for a short time.
 pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Future<Output = ()>) {
     let router = handlers::router(state);
@@ -31,9 +43,9 @@ pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Futu
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let place = places.place();
-                    let task = connection(stream, router.clone(), place.clone(), stopping.clone());
+                    let task = connection(stream, Peer(peer), router.clone(), place.clone(), stopping.clone());
                     places.take(place, connections.spawn(task));
                 }
                 Err(error) => {
@@ -52,9 +64,10 @@ pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Futu
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, place: Place, mut stopping: watch::Receiver<()>) {
+async fn connection(stream: TcpStream, peer: Peer, router: Router, place: Place, mut stopping: watch::Receiver<()>) {
     let router = TowerToHyperService::new(router);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer);
         place.asked();
         router.call(request)
     });

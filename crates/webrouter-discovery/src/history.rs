@@ -278,3 +278,6 @@ impl Record {
 
 /// Beyond them, the oldest is told together with the next.
 const MAX_PENDING: usize = 256;
+
+#[cfg(test)]
+mod tests;
