@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::endpoints::RouteHealth;
+use crate::history::Pin;
 use crate::routes::Route;
 use crate::status::ListenerScope;
 
@@ -36,6 +37,9 @@ pub struct Explain {
     pub status: Option<u16>,
     /// `Location`, when it redirects.
     pub location: Option<String>,
+    /// What its app is pinned to, when the table in force was asked and it is.
+    #[serde(default)]
+    pub pin: Option<Pin>,
     /// The route that won.
     pub route: Option<Route>,
     /// The policy of that route, key by key; empty for a redirect and without a route.

@@ -10,6 +10,7 @@ mod endpoints;
 mod events;
 mod explain;
 mod failures;
+mod history;
 mod openapi;
 pub mod paths;
 mod rejections;
@@ -32,6 +33,7 @@ pub use explain::{
     Explain, Field, ListenerVerdict, Outcome, PolicyKey, SentRequest, SetBy, Step, StepKind, StepVerdict,
 };
 pub use failures::{FailedAttempt, FailedRequest, Failures};
+pub use history::{ChangeKind, Difference, History, HistoryEntry, Moved, Pin, Pinned, ProcDifference};
 pub use openapi::openapi;
 pub use rejections::{Claimant, Rejection, Rejections};
 pub use routes::{Route, RouteFlag, Routes};

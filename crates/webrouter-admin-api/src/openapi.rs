@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use crate::{
-    ApiError, Doctor, Drained, EndpointState, Endpoints, Explain, Failures, HoldResolved, Rejections, Routes,
-    SnapshotView, Status, TableChange, Tick, TrafficReport, TrafficSort,
+    ApiError, Difference, Doctor, Drained, EndpointState, Endpoints, Explain, Failures, History, HoldResolved, Pinned,
+    Rejections, Routes, SnapshotView, Status, TableChange, Tick, TrafficReport, TrafficSort,
 };
 
 /// The OpenAPI document of the admin API.
@@ -36,6 +36,12 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         failures,
         doctor,
         doctor_app,
+        history,
+        diff,
+        rollback,
+        end_rollback,
+        pin,
+        unpin,
         rejections,
         hold_accept,
         hold_refuse,
@@ -176,6 +182,67 @@ declare! {
         responses((status = 200, description = "The rejections in force", body = Rejections)))]
     rejections;
 
+    #[utoipa::path(get, path = "/v1/history", summary = "What was in force, the newest first",
+        params(
+            ("app" = Option<String>, Query, description = "Only what concerns this app"),
+            ("limit" = Option<usize>, Query, description = "At most so many; 20 when absent, 1000 at most"),
+            ("before" = Option<u64>, Query, description = "Only entries before this id")),
+        responses(
+            (status = 200, description = "A page", body = History),
+            (status = 400, description = "A parameter cannot be read", body = ApiError)))]
+    history;
+
+    #[utoipa::path(get, path = "/v1/diff", summary = "What differs between two generations",
+        params(
+            ("from" = u64, Query, description = "The one"),
+            ("to" = u64, Query, description = "The other")),
+        responses(
+            (status = 200, description = "The difference", body = Difference),
+            (status = 400, description = "A parameter cannot be read", body = ApiError),
+            (status = 404, description = "One is not in the history", body = ApiError)))]
+    diff;
+
+    #[utoipa::path(post, path = "/v1/rollback",
+        summary = "Back to the table of a generation: every app that differs is pinned to it, endpoints included",
+        params(
+            ("generation" = u64, Query, description = "Which one"),
+            ("X-Webrouter-Action" = String, Header, description = "Must be 1")),
+        responses(
+            (status = 200, description = "In force", body = Pinned),
+            (status = 403, description = "Without X-Webrouter-Action", body = ApiError),
+            (status = 404, description = "It is not in the history", body = ApiError),
+            (status = 409, description = "Nothing differs", body = ApiError)))]
+    rollback;
+
+    #[utoipa::path(delete, path = "/v1/rollback", summary = "Ends a rollback: its apps follow their sources again",
+        params(("X-Webrouter-Action" = String, Header, description = "Must be 1")),
+        responses(
+            (status = 200, description = "Ended", body = Pinned),
+            (status = 403, description = "Without X-Webrouter-Action", body = ApiError),
+            (status = 409, description = "There is none", body = ApiError)))]
+    end_rollback;
+
+    #[utoipa::path(post, path = "/v1/pins/{app}", summary = "Keeps an app at a version, whatever its sources say",
+        params(
+            ("app" = String, Path, description = "The app"),
+            ("generation" = Option<u64>, Query, description = "As it was then; as it is when absent"),
+            ("X-Webrouter-Action" = String, Header, description = "Must be 1")),
+        responses(
+            (status = 200, description = "In force", body = Pinned),
+            (status = 403, description = "Without X-Webrouter-Action", body = ApiError),
+            (status = 404, description = "No such app, or no such generation", body = ApiError)))]
+    pin;
+
+    #[utoipa::path(delete, path = "/v1/pins/{app}", summary = "Lets an app follow its sources again",
+        params(
+            ("app" = String, Path, description = "The app"),
+            ("X-Webrouter-Action" = String, Header, description = "Must be 1")),
+        responses(
+            (status = 200, description = "It does", body = Pinned),
+            (status = 403, description = "Without X-Webrouter-Action", body = ApiError),
+            (status = 409, description = "It is not pinned", body = ApiError)))]
+    unpin;
+
     #[utoipa::path(post, path = "/v1/hold/accept", summary = "Lets held updates through",
         params(
             ("id" = Option<u64>, Query, description = "Only this one; all when absent"),
@@ -239,6 +306,10 @@ mod tests {
             paths::FAILURES,
             paths::DOCTOR,
             paths::DOCTOR_APP,
+            paths::HISTORY,
+            paths::DIFF,
+            paths::ROLLBACK,
+            paths::PIN,
             paths::REJECTIONS,
             paths::HOLD_ACCEPT,
             paths::HOLD_REFUSE,

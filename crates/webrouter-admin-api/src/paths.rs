@@ -18,7 +18,15 @@ pub const TRAFFIC: &str = "/v1/traffic";
 pub const EVENTS: &str = "/v1/events";
 /// [`crate::SnapshotView`].
 pub const SNAPSHOT: &str = "/v1/snapshot";
-/// [`crate::Explain`]; `?url=`, `?method=`, `?client=`.
+/// [`crate::History`]; `?app=`, `?limit=`, `?before=`.
+pub const HISTORY: &str = "/v1/history";
+/// [`crate::Difference`]; `?from=`, `?to=`.
+pub const DIFF: &str = "/v1/diff";
+/// POST: back to the table of `?generation=`. DELETE: ends that. Both answer [`crate::Pinned`].
+pub const ROLLBACK: &str = "/v1/rollback";
+/// POST: keeps an app as it is, or was in `?generation=`. DELETE: ends that. Both answer [`crate::Pinned`].
+pub const PIN: &str = "/v1/pins/{app}";
+/// [`crate::Explain`]; `?url=`, `?method=`, `?client=`, `?at=`, `?generation=`.
 pub const EXPLAIN: &str = "/v1/explain";
 /// [`crate::Failures`]; `?id=`, `?app=`, `?limit=`.
 pub const FAILURES: &str = "/v1/failures";
@@ -47,6 +55,13 @@ pub fn endpoint_drain(endpoint: &str) -> String {
 /// The path of [`DOCTOR_APP`] for a name of letters, digits, `-`, `_` and `.`, which stand for themselves in a path.
 pub fn doctor_app(app: &str) -> String {
     DOCTOR_APP.replace("{app}", app)
+}
+
+/// The path of [`PIN`] for an app.
+pub fn pin(app: &str) -> String {
+    // Whatever is no app's name names none.
+    let encoded: String = app.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
+    PIN.replace("{app}", &encoded)
 }
 
 /// A POST or DELETE must carry this field with the value [`ACTION_VALUE`]: a page of another site cannot send it unasked.

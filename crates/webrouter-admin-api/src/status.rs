@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::certificates::{Certificate, CertificateFolder};
 use crate::endpoints::EndpointState;
+use crate::history::Pin;
 
 /// The state of an instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -53,6 +54,9 @@ pub struct Status {
     pub sources: Vec<Source>,
     /// An update that the guard keeps back.
     pub hold: Option<Hold>,
+    /// Apps that are kept at a version, whatever their sources say.
+    #[serde(default)]
+    pub pins: Vec<Pin>,
     /// The addresses that are listened on.
     pub listeners: Vec<Listener>,
     /// The certificates, sorted by stem.

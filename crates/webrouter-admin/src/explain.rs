@@ -33,6 +33,9 @@ pub(crate) struct Question {
     pub(crate) url: String,
     pub(crate) method: Option<String>,
     pub(crate) client: Option<IpAddr>,
+    /// Against the table of that time; the one in force when neither is named.
+    pub(crate) at: Option<String>,
+    pub(crate) generation: Option<u64>,
 }
 
 /// Explains what would happen to a request now.
@@ -70,6 +73,7 @@ pub(crate) fn explain(
         summary: String::new(),
         status: None,
         location: None,
+        pin: None,
         route: None,
         policy: Vec::new(),
         health: None,

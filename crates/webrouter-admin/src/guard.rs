@@ -14,21 +14,23 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use webrouter_admin_api::{ApiError, paths};
 use webrouter_routing::host::RequestHost;
 
+use crate::server::Peer;
 use crate::state::AdminState;
 use crate::token::Token;
 
 /// Refuses what no operator sends; marks every answer as not to be kept, framed or guessed at.
 pub(crate) async fn guard(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     let change = is_change(request.method()).then(|| (request.method().clone(), request.uri().clone()));
-    let asker = request.extensions().get::<Asker>().and_then(|asker| asker.0);
-    let refused = refusal(&state.names, &request).or_else(|| stranger(state.token.as_ref(), asker, &request));
+    let peer = request.extensions().get::<Peer>().copied();
+    let address = peer.map(|Peer(address)| address.ip());
+    let refused = refusal(&state.names, &request).or_else(|| stranger(state.token.as_ref(), address, &request));
     let mut response = match refused {
         Some((status, error)) => (status, Json(error)).into_response(),
         None => next.run(request).await,
     };
     if let Some((method, uri)) = change {
-        let (status, asker) = (response.status().as_u16(), asker.map(tracing::field::display));
-        tracing::info!(target: "audit", asker, %method, %uri, status, "an operator asked for a change");
+        let (status, peer) = (response.status().as_u16(), peer.map(tracing::field::display));
+        tracing::info!(target: "audit", peer, %method, %uri, status, "an operator asked for a change");
     }
     if response.status() == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -46,10 +48,6 @@ pub(crate) async fn guard(State(state): State<AdminState>, request: Request, nex
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
-
-/// Who asks: the other end of the connection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asker(pub(crate) Option<IpAddr>);
 
 /// Refuses who has not shown that he may: from elsewhere, nobody changes anything without the token; where there is one,
 /// nobody reads from elsewhere without it, and nobody changes anything at all.

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod drain;
+mod history;
 
 use std::sync::Arc;
 
@@ -41,6 +42,10 @@ pub(crate) fn router(state: AdminState, live: Arc<Live>) -> Router {
         .route(paths::FAILURES, get(failures))
         .route(paths::DOCTOR, get(doctor::router))
         .route(paths::DOCTOR_APP, get(doctor::app))
+        .route(paths::HISTORY, get(history::history))
+        .route(paths::DIFF, get(history::diff))
+        .route(paths::ROLLBACK, post(history::rollback).delete(history::end_rollback))
+        .route(paths::PIN, post(history::pin).delete(history::unpin))
         .route(paths::REJECTIONS, get(rejections))
         .route(paths::HOLD_ACCEPT, post(accept))
         .route(paths::HOLD_REFUSE, post(refuse))
@@ -103,7 +108,10 @@ async fn explain(
 ) -> Result<Response, Failure> {
     let Query(question) = question.map_err(unreadable)?;
     let explained = off_runtime(move || {
-        let snapshot = state.discovery.table();
+        let when = history::when(question.at.as_deref(), question.generation)?;
+        let then = when.map(|when| state.discovery.table_of(when).map_err(|error| history::explained(&error)));
+        let then = then.transpose()?;
+        let snapshot = then.clone().unwrap_or_else(|| state.discovery.table());
         let mut explained = explain::explain(
             &snapshot,
             &state.listeners,
@@ -111,7 +119,13 @@ async fn explain(
             state.unknown_host,
             &question,
         )?;
-        explain::health::tell(&mut explained, &snapshot, &state.fleet);
+        // How endpoints were then, nobody knows any more.
+        if then.is_none() {
+            explain::health::tell(&mut explained, &snapshot, &state.fleet);
+            let app = explained.route.as_ref().map(|route| route.app.as_str());
+            let pins = view::history::pins(&state.discovery.status().pins);
+            explained.pin = pins.into_iter().find(|pin| Some(pin.app.as_str()) == app);
+        }
         Ok(Json(explained).into_response())
     });
     explained.await?.map_err(|error| Failure(StatusCode::BAD_REQUEST, error))

@@ -2,7 +2,9 @@
 
 mod places;
 
+use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -17,11 +19,20 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::guard::Asker;
 use crate::handlers::{self, LONGEST_WAIT};
 use crate::live;
 use crate::state::AdminState;
 use places::{Place, Places};
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
 
 /// Serves the admin API until `shutdown` resolves; then lets answers under way finish for a short time.
 pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Future<Output = ()>) {
@@ -35,9 +46,9 @@ pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Futu
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let place = places.place();
-                    let task = connection(stream, router.clone(), place.clone(), stopping.clone());
+                    let task = connection(stream, Peer(peer), router.clone(), place.clone(), stopping.clone());
                     places.take(place, connections.spawn(task));
                 }
                 Err(error) => {
@@ -58,12 +69,11 @@ pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Futu
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, place: Place, mut stopping: watch::Receiver<()>) {
+async fn connection(stream: TcpStream, peer: Peer, router: Router, place: Place, mut stopping: watch::Receiver<()>) {
     let router = TowerToHyperService::new(router);
-    let asker = Asker(stream.peer_addr().ok().map(|address| address.ip()));
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         place.asked();
-        request.extensions_mut().insert(asker);
+        request.extensions_mut().insert(peer);
         router.call(request)
     });
     let mut builder = http1::Builder::new();

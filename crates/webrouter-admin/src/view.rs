@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 pub(crate) mod endpoints;
 pub(crate) mod failures;
+pub(crate) mod history;
 pub(crate) mod rejections;
 pub(crate) mod routes;
 pub(crate) mod snapshot;

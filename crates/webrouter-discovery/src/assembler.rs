@@ -12,13 +12,17 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use webrouter_routing::merge::{Defaults, merge};
+use webrouter_routing::contribution::Contribution;
+use webrouter_routing::merge::{Defaults, merge, merge_in_order};
 use webrouter_routing::name::{ProcName, SourceName};
+use webrouter_routing::pin::Pins;
 use webrouter_routing::snapshot::{Generation, Snapshot};
 
 use crate::GuardConfig;
 use crate::guard::gate::{Gate, Word};
 use crate::guard::probe;
+use crate::history::{Cause, History};
+use crate::pinning::Pinning;
 use crate::source::{Inbox, SourceHealth, lock};
 use crate::status::{HoldDecision, HoldError, HoldStatus, SourceKind, SourceState, TableFrom};
 
@@ -30,6 +34,7 @@ pub(crate) struct AssemblerStatus {
     pub(crate) last_apply: Duration,
     pub(crate) table_from: TableFrom,
     pub(crate) hold: Option<HoldStatus>,
+    pub(crate) pins: Arc<Pins>,
     /// Sources that have said nothing in this run.
     pub(crate) silent: Vec<SourceName>,
 }
@@ -39,6 +44,13 @@ pub(crate) struct Decision {
     pub(crate) decision: HoldDecision,
     pub(crate) id: Option<u64>,
     pub(crate) done: oneshot::Sender<Result<(), HoldError>>,
+}
+
+/// What an operator wants.
+pub(crate) enum Order {
+    Hold(Decision),
+    /// And who waits for the generation that is in force then.
+    Pin(Pinning, oneshot::Sender<Generation>),
 }
 
 /// The table an earlier run stored.
@@ -61,13 +73,19 @@ pub(crate) struct Setup {
     pub(crate) ready: watch::Sender<bool>,
     /// Hears of every snapshot that is to be stored.
     pub(crate) to_store: watch::Sender<Arc<Snapshot>>,
-    pub(crate) decisions: mpsc::Receiver<Decision>,
+    pub(crate) history: Arc<History>,
+    pub(crate) orders: mpsc::Receiver<Order>,
 }
 
 pub(crate) struct Assembler {
     setup: Setup,
     gates: BTreeMap<SourceName, Gate>,
+    /// What the sources say, as far as the guard believes it; the table in force while nothing is pinned.
+    believed: Arc<Snapshot>,
+    pins: Arc<Pins>,
     dirty: BTreeSet<SourceName>,
+    /// Those of `dirty` that said something.
+    heard: BTreeSet<SourceName>,
     started: Instant,
     /// The earliest time of the next merge.
     next_apply: Instant,
@@ -82,7 +100,7 @@ struct Probed {
 
 impl Assembler {
     pub(crate) fn new(setup: Setup) -> Self {
-        let in_force = setup.snapshots.load();
+        let in_force = setup.snapshots.load_full();
         let ids = Arc::new(AtomicU64::new(0));
         let gate = |(source, health): &(SourceName, Arc<SourceHealth>)| {
             let word = match health.kind() {
@@ -93,9 +111,19 @@ impl Assembler {
             (source.clone(), gate)
         };
         let gates = setup.sources.iter().map(gate).collect();
-        drop(in_force);
         let now = Instant::now();
-        Self { setup, gates, dirty: BTreeSet::new(), started: now, next_apply: now, probes: JoinSet::new() }
+        let pins = Arc::clone(&lock(&setup.status).pins);
+        Self {
+            setup,
+            gates,
+            believed: in_force,
+            pins,
+            dirty: BTreeSet::new(),
+            heard: BTreeSet::new(),
+            started: now,
+            next_apply: now,
+            probes: JoinSet::new(),
+        }
     }
 
     /// Works until the task is aborted.
@@ -106,17 +134,18 @@ impl Assembler {
             let deadline = self.deadline();
             tokio::select! {
                 () = inbox.news() => {}
-                Some(decision) = self.setup.decisions.recv() => self.decide(decision),
+                Some(order) = self.setup.orders.recv() => self.carry_out(order),
                 Some(Ok(probed)) = self.probes.join_next(), if !self.probes.is_empty() => self.take_answers(&probed),
                 () = until(deadline) => {}
             }
             for contribution in self.setup.inbox.take() {
                 if let Some(gate) = self.gates.get_mut(&contribution.source) {
                     self.dirty.insert(contribution.source.clone());
+                    self.heard.insert(contribution.source.clone());
                     gate.offer(contribution);
                 }
             }
-            self.apply_due(Instant::now());
+            self.apply_due(Instant::now(), None);
             self.probe_due(Instant::now());
             self.note_status();
         }
@@ -130,38 +159,90 @@ impl Assembler {
         apply.into_iter().chain(gates).chain(readiness).min()
     }
 
-    fn apply_due(&mut self, now: Instant) {
+    /// `decided` is the cause, where it is not a source's word.
+    fn apply_due(&mut self, now: Instant, decided: Option<Cause>) {
         let expired = self.gates.iter().filter(|(_, gate)| gate.deadlines().0.is_some_and(|at| at <= now));
         self.dirty.extend(expired.map(|(source, _)| source.clone()).collect::<Vec<_>>());
         if self.dirty.is_empty() || now < self.next_apply {
             return;
         }
         let began = std::time::Instant::now();
-        let in_force = self.setup.snapshots.load_full();
         let dirty = std::mem::take(&mut self.dirty);
+        let heard = std::mem::take(&mut self.heard);
         let gates = self.gates.iter_mut().filter(|(source, _)| dirty.contains(*source));
-        let passed: Vec<_> = gates.filter_map(|(_, gate)| gate.pass(&in_force, now)).collect();
-        let next = merge(&in_force, &passed, &self.setup.defaults);
-        if next.generation() > in_force.generation() {
-            let next = Arc::new(next);
-            self.setup.snapshots.store(Arc::clone(&next));
-            let took = began.elapsed();
-            tracing::info!(
-                generation = next.generation().0,
-                routes = next.route_count(),
-                endpoints = next.endpoint_count(),
-                rejections = next.rejection_count(),
-                took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-                "snapshot published"
-            );
-            let mut status = lock(&self.setup.status);
-            status.generation = next.generation();
-            status.applied_at = SystemTime::now();
-            status.last_apply = took;
-            drop(status);
-            self.setup.to_store.send_replace(next);
+        let passed: Vec<_> = gates.filter_map(|(_, gate)| gate.pass(&self.believed, now)).collect();
+        let next = self.merged(&passed);
+        if next.generation() > self.setup.snapshots.load().generation() {
+            self.publish(next, began, decided.unwrap_or_else(|| cause(&passed, &heard)));
         }
         self.next_apply = now + self.setup.coalesce;
+    }
+
+    /// What passed the guard, merged; what is pinned stays as it is in force.
+    fn merged(&mut self, passed: &[Contribution]) -> Arc<Snapshot> {
+        let believed = Arc::new(merge(&self.believed, passed, &self.setup.defaults));
+        let before = std::mem::replace(&mut self.believed, Arc::clone(&believed));
+        if self.pins.is_empty() {
+            return believed;
+        }
+        let in_force = self.setup.snapshots.load_full();
+        let lay = |now: &Contribution| match (in_force.contribution(&now.source), before.contribution(&now.source)) {
+            (Some(laid), Some(before)) => self.pins.followed(laid, before, now),
+            _ => self.pins.laid_over(now),
+        };
+        let laid: Vec<Contribution> = passed.iter().map(lay).collect();
+        Arc::new(merge(&in_force, &laid, &self.setup.defaults))
+    }
+
+    fn publish(&self, next: Arc<Snapshot>, began: std::time::Instant, cause: Cause) {
+        self.setup.snapshots.store(Arc::clone(&next));
+        let took = began.elapsed();
+        tracing::info!(
+            generation = next.generation().0,
+            routes = next.route_count(),
+            endpoints = next.endpoint_count(),
+            rejections = next.rejection_count(),
+            took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            "snapshot published"
+        );
+        let mut status = lock(&self.setup.status);
+        status.generation = next.generation();
+        status.applied_at = SystemTime::now();
+        status.last_apply = took;
+        drop(status);
+        self.setup.history.note(Arc::clone(&next), cause, &self.pins);
+        self.setup.to_store.send_replace(next);
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Hold(decision) => self.decide(decision),
+            Order::Pin(pinning, done) => {
+                let generation = self.pin(pinning);
+                // Whoever asked may have gone away.
+                let _ = done.send(generation);
+            }
+        }
+    }
+
+    /// Brings pins in force at once: they are an operator's word, not the guard's business.
+    fn pin(&mut self, pinning: Pinning) -> Generation {
+        let began = std::time::Instant::now();
+        let in_force = self.setup.snapshots.load_full();
+        self.pins = Arc::new(pinning.pins);
+        lock(&self.setup.status).pins = Arc::clone(&self.pins);
+        let mut said: Vec<Contribution> = self.believed.contributions().cloned().collect();
+        let unheard = self.setup.sources.iter().filter(|(source, _)| self.believed.contribution(source).is_none());
+        said.extend(unheard.map(|(source, _)| Contribution::empty(source.clone())));
+        let laid: Vec<Contribution> = said.iter().map(|said| self.pins.laid_over(said)).collect();
+        let next = merge_in_order(&in_force, &laid, &pinning.ownership, &self.setup.defaults);
+        let next = if next.generation() > in_force.generation() { Arc::new(next) } else { in_force };
+        let generation = next.generation();
+        if self.pins.is_empty() {
+            self.believed = Arc::clone(&next);
+        }
+        self.publish(next, began, pinning.cause);
+        generation
     }
 
     fn probe_due(&mut self, now: Instant) {
@@ -203,7 +284,11 @@ impl Assembler {
         };
         self.dirty.extend(resolved);
         self.next_apply = Instant::now();
-        self.apply_due(Instant::now());
+        let cause = match decision.decision {
+            HoldDecision::Accept => Cause::HoldAccepted,
+            HoldDecision::Refuse => Cause::HoldRefused,
+        };
+        self.apply_due(Instant::now(), Some(cause));
         self.note_status();
         // Whoever asked may have gone away.
         let _ = decision.done.send(outcome);
@@ -254,6 +339,18 @@ impl Assembler {
         status.table_from = saved_at.map_or(TableFrom::Source, |saved_at| TableFrom::LastGood { saved_at });
         status.hold = first;
         status.silent = unheard.iter().map(|(source, _)| source.clone()).collect();
+    }
+}
+
+/// What a source said, or what the guard lets through of what it said before.
+fn cause(passed: &[Contribution], heard: &BTreeSet<SourceName>) -> Cause {
+    let names = |is_meant: &dyn Fn(&SourceName) -> bool| -> Vec<String> {
+        let sources = passed.iter().map(|contribution| &contribution.source).filter(|source| is_meant(source));
+        sources.map(ToString::to_string).collect()
+    };
+    match names(&|source| heard.contains(source)) {
+        sources if sources.is_empty() => Cause::Guard { sources: names(&|_| true) },
+        sources => Cause::Source { sources },
     }
 }
 

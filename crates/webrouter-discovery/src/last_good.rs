@@ -3,7 +3,7 @@
 //! Each write carries only what changed since the one before; one write at a time. Whatever goes wrong here is shown in
 //! the status and never touches traffic. A file that cannot be read is moved aside, not deleted.
 
-mod store;
+pub(crate) mod store;
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,11 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{oneshot, watch};
 use webrouter_routing::merge::Defaults;
 use webrouter_routing::name::SourceName;
+use webrouter_routing::pin::Pins;
 use webrouter_routing::snapshot::Snapshot;
 
 use crate::StartError;
+use crate::history::History;
 use crate::source::{Problem, excerpt, lock};
 use crate::status::ErrorStatus;
 use store::{OpenError, Store, StoreFailure};
@@ -62,6 +64,7 @@ pub(crate) struct LastGood {
     store: Option<Store>,
     directory: PathBuf,
     error: StoreError,
+    history: Arc<History>,
 }
 
 /// The table that an earlier run left.
@@ -71,21 +74,30 @@ pub(crate) struct Loaded {
 }
 
 impl LastGood {
-    /// Opens the store in a directory and reads the part of the table that comes from these sources.
+    /// Opens the store in a directory and reads the part of the table that comes from these sources, and the pins.
     pub(crate) async fn open(
         directory: PathBuf,
         defaults: Defaults,
         sources: Vec<SourceName>,
     ) -> Result<(Self, Option<Loaded>), StartError> {
         let error = StoreError::default();
+        let nothing = Arc::new(Snapshot::empty(&defaults));
         let opening = directory.clone();
         let opened = tokio::task::spawn_blocking(move || open_and_load(&opening, &defaults, &sources)).await;
         match opened.unwrap_or_else(|panic| Err(OpenError::Unreadable(format!("reading it failed: {panic}")))) {
-            Ok((store, loaded)) => Ok((Self { store: Some(store), directory, error }, loaded)),
+            Ok((store, loaded, pins)) => {
+                let in_force = loaded.as_ref().map_or(nothing, |loaded| Arc::clone(&loaded.snapshot));
+                let history = Arc::new(History::new(in_force, pins));
+                if let Err(failure) = store.serve(&history) {
+                    note(&error, Problem::new("io", failure));
+                }
+                Ok((Self { store: Some(store), directory, error, history }, loaded))
+            }
             Err(OpenError::InUse(path)) => Err(StartError::StateInUse { path }),
             Err(OpenError::Io(message)) => {
                 note(&error, Problem::new("io", message));
-                Ok((Self { store: None, directory, error }, None))
+                let history = Arc::new(History::new(nothing, Pins::default()));
+                Ok((Self { store: None, directory, error, history }, None))
             }
             Err(OpenError::Unreadable(message)) => {
                 let replacing = directory.clone();
@@ -95,13 +107,22 @@ impl LastGood {
                     Err(error) => (None, error.to_string()),
                 };
                 note(&error, Problem::new("corrupt", told));
-                Ok((Self { store, directory, error }, None))
+                let history = Arc::new(History::new(nothing, Pins::default()));
+                if let Some(Err(failure)) = store.as_ref().map(|store| store.serve(&history)) {
+                    note(&error, Problem::new("io", failure));
+                }
+                Ok((Self { store, directory, error, history }, None))
             }
         }
     }
 
     pub(crate) fn error(&self) -> StoreError {
         Arc::clone(&self.error)
+    }
+
+    /// What the writer records.
+    pub(crate) fn history(&self) -> Arc<History> {
+        Arc::clone(&self.history)
     }
 
     /// Stores every snapshot that is published, the latest of a burst, until told to stop; then the last one.
@@ -136,7 +157,9 @@ impl LastGood {
     async fn write(&mut self, snapshot: Arc<Snapshot>) -> Result<(), ()> {
         let store = self.store.take();
         let directory = self.directory.clone();
-        let written = tokio::task::spawn_blocking(move || write_or_replace(store, &directory, &snapshot)).await;
+        let history = Arc::clone(&self.history);
+        let written = move || write_or_replace(store, &directory, &snapshot, &history);
+        let written = tokio::task::spawn_blocking(written).await;
         match written.unwrap_or_else(|panic| Err(OpenError::Unreadable(format!("writing it failed: {panic}")))) {
             Ok((store, replaced)) => {
                 self.store = Some(store);
@@ -161,24 +184,43 @@ fn write_or_replace(
     store: Option<Store>,
     directory: &Path,
     snapshot: &Arc<Snapshot>,
+    history: &History,
 ) -> Result<(Store, Option<String>), OpenError> {
     let written = caught(|| {
         let mut store = match store.filter(|store| store.is_in_place(directory)) {
             Some(store) => store,
-            None => Store::open(directory)?,
+            None => served(Store::open(directory)?, history)?,
         };
-        store.write(snapshot).map_err(failed)?;
+        record(&mut store, snapshot, history)?;
         Ok(store)
     });
     match written {
         Ok(store) => Ok((store, None)),
         Err(OpenError::Unreadable(message)) => {
-            let (mut store, told) = replace(directory, &message)?;
-            caught(|| store.write(snapshot).map_err(failed))?;
+            let (store, told) = replace(directory, &message)?;
+            let store = caught(|| {
+                let mut store = served(store, history)?;
+                record(&mut store, snapshot, history)?;
+                Ok(store)
+            })?;
             Ok((store, Some(told)))
         }
         Err(error) => Err(error),
     }
+}
+
+fn served(store: Store, history: &History) -> Result<Store, OpenError> {
+    store.serve(history).map_err(failed)?;
+    Ok(store)
+}
+
+fn record(store: &mut Store, snapshot: &Arc<Snapshot>, history: &History) -> Result<(), OpenError> {
+    let unwritten = history.unwritten();
+    store.write(snapshot, &unwritten).map_err(failed)?;
+    if let Some(last) = unwritten.pending.last() {
+        history.written(last.id);
+    }
+    Ok(())
 }
 
 fn failed(failure: StoreFailure) -> OpenError {
@@ -209,10 +251,11 @@ fn open_and_load(
     directory: &Path,
     defaults: &Defaults,
     sources: &[SourceName],
-) -> Result<(Store, Option<Loaded>), OpenError> {
+) -> Result<(Store, Option<Loaded>, Pins), OpenError> {
     let mut store = Store::open(directory)?;
     let loaded = store.load(defaults, sources)?;
-    Ok((store, loaded))
+    let pins = store.pins()?;
+    Ok((store, loaded, pins))
 }
 
 fn note(error: &StoreError, problem: Problem) {

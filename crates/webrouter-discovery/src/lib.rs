@@ -12,8 +12,10 @@ mod delta;
 pub mod file;
 pub mod fresh;
 mod guard;
+pub mod history;
 pub mod lainlet;
 pub mod last_good;
+mod pinning;
 mod reconnect;
 mod source;
 pub mod status;
@@ -27,10 +29,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 use webrouter_routing::merge::Defaults;
 use webrouter_routing::name::SourceName;
-use webrouter_routing::snapshot::Snapshot;
+use webrouter_routing::pin::Pins;
+use webrouter_routing::snapshot::{Generation, Snapshot};
 
-use assembler::{Assembler, AssemblerStatus, Decision, Restored, Setup};
+use assembler::{Assembler, AssemblerStatus, Decision, Order, Restored, Setup};
+use history::{Cause, Change, Entry, History, HistoryError, When};
 use last_good::{LastGood, StoreError};
+pub use pinning::PinError;
+use pinning::{Pinning, Then};
 use source::{Inbox, SourceHealth, lock};
 use status::{DiscoveryStatus, HoldDecision, HoldError, SourceKind, TableFrom};
 
@@ -149,6 +155,15 @@ pub enum StartError {
     },
 }
 
+/// What an operator's word about pins came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// The table in force with it.
+    pub generation: Generation,
+    /// The apps that it is about.
+    pub apps: Vec<String>,
+}
+
 /// A running discovery; clones are handles of the same one.
 #[derive(Clone)]
 pub struct Discovery {
@@ -161,7 +176,11 @@ struct Inner {
     assembler: Arc<Mutex<AssemblerStatus>>,
     store_error: StoreError,
     ready: watch::Receiver<bool>,
-    decisions: mpsc::Sender<Decision>,
+    orders: mpsc::Sender<Order>,
+    history: Arc<History>,
+    defaults: Defaults,
+    /// Held by whoever changes the pins.
+    pinning: tokio::sync::Mutex<()>,
     /// Everything that runs, but the store.
     tasks: Vec<AbortHandle>,
     /// The store and how to end it; taken by the first stop.
@@ -209,19 +228,26 @@ impl Discovery {
         let snapshots = Arc::new(ArcSwap::new(Arc::clone(&in_force)));
         let (to_store, stored) = watch::channel(Arc::clone(&in_force));
         let (ready_sender, ready) = watch::channel(false);
-        let (decisions, decisions_receiver) = mpsc::channel(4);
+        let (orders, orders_receiver) = mpsc::channel(4);
+        let history = last_good.as_ref().map(LastGood::history);
+        let history = history.unwrap_or_else(|| Arc::new(History::new(Arc::clone(&in_force), Pins::default())));
+        let pins = history.pins();
+        if restored.is_some() {
+            history.note(Arc::clone(&in_force), Cause::Restart, &pins);
+        }
         let assembler = Arc::new(Mutex::new(AssemblerStatus {
             generation: in_force.generation(),
             applied_at: SystemTime::now(),
             last_apply: Duration::ZERO,
             table_from: restored.as_ref().map_or(TableFrom::Source, |r| TableFrom::LastGood { saved_at: r.saved_at }),
             hold: None,
+            pins,
             silent: sources.iter().map(|(name, _)| name.clone()).collect(),
         }));
         let mut tasks = Vec::new();
         let mut spawn = |task: JoinHandle<()>| tasks.push(task.abort_handle());
         let setup = Setup {
-            defaults: config.defaults,
+            defaults: config.defaults.clone(),
             guard: config.guard,
             coalesce: config.coalesce,
             sources: sources.clone(),
@@ -231,7 +257,8 @@ impl Discovery {
             status: Arc::clone(&assembler),
             ready: ready_sender,
             to_store,
-            decisions: decisions_receiver,
+            history: Arc::clone(&history),
+            orders: orders_receiver,
         };
         spawn(tokio::spawn(Assembler::new(setup).run()));
         if let Some(((name, health), config)) = lainlet {
@@ -248,7 +275,19 @@ impl Discovery {
         });
         let sources = sources.into_iter().map(|(_, health)| health).collect();
         let store = tokio::sync::Mutex::new(store);
-        let inner = Inner { snapshots, sources, assembler, store_error, ready, decisions, tasks, store };
+        let inner = Inner {
+            snapshots,
+            sources,
+            assembler,
+            store_error,
+            ready,
+            orders,
+            history,
+            defaults: config.defaults,
+            pinning: tokio::sync::Mutex::default(),
+            tasks,
+            store,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -276,6 +315,8 @@ impl Discovery {
             not_ready_because,
             sources: self.inner.sources.iter().map(|source| source.status()).collect(),
             hold: assembler.hold,
+            pins: assembler.pins,
+            generations_lost: self.inner.history.lost(),
             store_error: lock(&self.inner.store_error).clone(),
         }
     }
@@ -296,9 +337,71 @@ impl Discovery {
     /// Applies or refuses a held update; without a number, all that are held.
     pub async fn resolve_hold(&self, decision: HoldDecision, id: Option<u64>) -> Result<(), HoldError> {
         let (done, outcome) = oneshot::channel();
-        let sent = self.inner.decisions.send(Decision { decision, id, done }).await;
+        let sent = self.inner.orders.send(Order::Hold(Decision { decision, id, done })).await;
         sent.map_err(|_| HoldError::Stopped)?;
         outcome.await.unwrap_or(Err(HoldError::Stopped))
+    }
+
+    /// A page of the generations that were in force, the newest first; `app` leaves out those that do not concern it,
+    /// `before` those from this entry on. Reads the disk.
+    pub fn history(&self, app: Option<&str>, before: Option<u64>, limit: usize) -> Result<Vec<Entry>, HistoryError> {
+        self.inner.history.page(app, before, limit)
+    }
+
+    /// What differs between two generations, proc by proc. Reads the disk.
+    pub fn difference(&self, from: Generation, to: Generation) -> Result<Vec<Change>, HistoryError> {
+        self.inner.history.difference(from, to)
+    }
+
+    /// A table as it was, under the policies that are configured now. Reads the disk.
+    pub fn table_of(&self, when: When) -> Result<Arc<Snapshot>, HistoryError> {
+        let (newest, past, generation) = self.inner.history.past(when)?;
+        Ok(Arc::new(past.table(&newest, generation, &self.inner.defaults)))
+    }
+
+    /// Goes back to the table of a generation: every app that differs is pinned to it. Returns what came in force.
+    pub async fn rollback(&self, generation: Generation, by: &str) -> Result<Pinned, PinError> {
+        let _only = self.inner.pinning.lock().await;
+        let then = self.then(generation).await?;
+        self.bring(pinning::rollback(&self.pins(), then, by)?).await
+    }
+
+    /// Lets the apps of a rollback follow their sources again.
+    pub async fn end_rollback(&self, by: &str) -> Result<Pinned, PinError> {
+        let _only = self.inner.pinning.lock().await;
+        self.bring(pinning::end_rollback(&self.pins(), by)?).await
+    }
+
+    /// Keeps an app as it was in a generation, the one in force when none is named.
+    pub async fn pin(&self, app: &str, generation: Option<Generation>, by: &str) -> Result<Pinned, PinError> {
+        let _only = self.inner.pinning.lock().await;
+        let then = self.then(generation.unwrap_or_else(|| self.table().generation())).await?;
+        self.bring(pinning::pin(&self.pins(), app, &then, by)?).await
+    }
+
+    /// Lets an app follow its sources again.
+    pub async fn unpin(&self, app: &str, by: &str) -> Result<Pinned, PinError> {
+        let _only = self.inner.pinning.lock().await;
+        self.bring(pinning::unpin(&self.pins(), app, by)?).await
+    }
+
+    fn pins(&self) -> Arc<Pins> {
+        Arc::clone(&lock(&self.inner.assembler).pins)
+    }
+
+    async fn then(&self, generation: Generation) -> Result<Then, PinError> {
+        let history = Arc::clone(&self.inner.history);
+        let read = tokio::task::spawn_blocking(move || history.past(When::Generation(generation))).await;
+        let (newest, past, generation) = read.map_err(|error| HistoryError::Unreadable(error.to_string()))??;
+        Ok(Then { newest, past, generation })
+    }
+
+    async fn bring(&self, pinning: Pinning) -> Result<Pinned, PinError> {
+        let apps = pinning.apps.clone();
+        let (done, outcome) = oneshot::channel();
+        self.inner.orders.send(Order::Pin(pinning, done)).await.map_err(|_| PinError::Stopped)?;
+        let generation = outcome.await.map_err(|_| PinError::Stopped)?;
+        Ok(Pinned { generation, apps })
     }
 
     /// Ends all tasks after the table in force has been stored.

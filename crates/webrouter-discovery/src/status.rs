@@ -1,8 +1,10 @@
 //! What discovery tells about itself: plain data, taken at one moment.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use webrouter_routing::pin::Pins;
 use webrouter_routing::snapshot::Generation;
 
 /// The state of discovery as a whole.
@@ -24,6 +26,10 @@ pub struct DiscoveryStatus {
     pub sources: Vec<SourceStatus>,
     /// The oldest loss that the guard keeps back, one that was refused last; others may wait behind it.
     pub hold: Option<HoldStatus>,
+    /// What operators keep at a version, whatever the sources say.
+    pub pins: Arc<Pins>,
+    /// Generations that the history tells together with the one behind them, since they could not be written in time.
+    pub generations_lost: u64,
     /// What keeps the last good table from being stored.
     pub store_error: Option<ErrorStatus>,
 }

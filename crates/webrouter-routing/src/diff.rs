@@ -45,6 +45,19 @@ pub fn changes<'a>(old: &'a Snapshot, new: &'a Snapshot) -> impl Iterator<Item =
     })
 }
 
+/// Every contested mountpoint whose claimants are not the same: before and after. The cost grows with the change.
+pub fn queue_changes<'a>(
+    old: &'a Snapshot,
+    new: &'a Snapshot,
+) -> impl Iterator<Item = (&'a Mountpoint, &'a [ProcKey], &'a [ProcKey])> {
+    let queues = old.claims.diff(&new.claims).map(|item| match item {
+        DiffItem::Add(mountpoint, queue) => (mountpoint, &[][..], queue.as_ref()),
+        DiffItem::Remove(mountpoint, queue) => (mountpoint, queue.as_ref(), &[][..]),
+        DiffItem::Update { old: (mountpoint, old), new: (_, new) } => (mountpoint, old.as_ref(), new.as_ref()),
+    });
+    queues.filter(|(_, old, new)| old.len() > 1 || new.len() > 1)
+}
+
 /// What changed from one snapshot to another, proc by proc, sorted; empty when all procs wish and are the same.
 pub fn diff(old: &Snapshot, new: &Snapshot) -> Vec<ProcDiff> {
     let visible = changes(old, new).filter_map(|ProcChange { key, old, new }| {

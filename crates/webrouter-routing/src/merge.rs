@@ -60,10 +60,23 @@ impl Snapshot {
         for contribution in by_source(contributions) {
             snapshot.apply(contribution, defaults);
         }
+        snapshot.reorder(ownership);
+        snapshot.generation = generation;
+        snapshot
+    }
+
+    /// The same under another number.
+    #[must_use]
+    pub fn numbered(self, generation: Generation) -> Self {
+        Self { generation, ..self }
+    }
+
+    /// Puts the claimants of these mountpoints in this order, those that it does not name behind; says whether any moved.
+    fn reorder(&mut self, ownership: &Ownership) -> bool {
         let mut reordered = BTreeMap::new();
         let mut concerned = BTreeSet::new();
         for (mountpoint, remembered) in ownership {
-            let Some(queue) = snapshot.claims.get(mountpoint) else { continue };
+            let Some(queue) = self.claims.get(mountpoint) else { continue };
             let claimants: BTreeSet<&ProcKey> = queue.iter().collect();
             let known: BTreeSet<&ProcKey> = remembered.iter().collect();
             let first = remembered.iter().filter(|key| claimants.contains(key));
@@ -71,14 +84,14 @@ impl Snapshot {
                 first.chain(queue.iter().filter(|key| !known.contains(key))).cloned().collect();
             if *queue != queue_now {
                 concerned.extend(queue_now.iter().cloned());
-                snapshot.claims.insert(mountpoint.clone(), queue_now);
+                self.claims.insert(mountpoint.clone(), queue_now);
                 reordered.insert(mountpoint.clone(), QueueChange::default());
             }
         }
-        snapshot.apply_claims(reordered, &mut concerned);
-        snapshot.mark_flaws(&concerned);
-        snapshot.generation = generation;
-        snapshot
+        let moved = !reordered.is_empty();
+        self.apply_claims(reordered, &mut concerned);
+        self.mark_flaws(&concerned);
+        moved
     }
 }
 
@@ -87,11 +100,22 @@ impl Snapshot {
 /// A source that is not among the contributions keeps its last one. When nothing changes, the snapshot is the
 /// previous one with its generation. What is not taken is told by [`Snapshot::rejections`].
 pub fn merge(previous: &Snapshot, contributions: &[Contribution], defaults: &Defaults) -> Snapshot {
+    merge_in_order(previous, contributions, &Ownership::new(), defaults)
+}
+
+/// The same, and the claimants of some mountpoints then stand in the order of an earlier time.
+pub fn merge_in_order(
+    previous: &Snapshot,
+    contributions: &[Contribution],
+    ownership: &Ownership,
+    defaults: &Defaults,
+) -> Snapshot {
     let mut next = previous.clone();
     let mut changed = false;
     for contribution in by_source(contributions) {
         changed |= next.apply(contribution, defaults);
     }
+    changed |= next.reorder(ownership);
     if changed {
         next.generation = Generation(previous.generation.0 + 1);
     }

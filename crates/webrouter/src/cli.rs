@@ -6,6 +6,7 @@ mod doctor;
 mod drain;
 mod endpoints;
 mod explain;
+mod history;
 mod hold;
 mod routes;
 mod status;
@@ -97,6 +98,59 @@ enum Command {
         /// The request's method.
         #[arg(long, default_value = "GET")]
         method: String,
+        /// Against the table of that time: RFC 3339, or `10m` for ten minutes ago.
+        #[arg(long, value_name = "TIME", conflicts_with = "generation")]
+        at: Option<String>,
+        /// Against the table of this generation.
+        #[arg(long, value_name = "G")]
+        generation: Option<u64>,
+        #[command(flatten)]
+        instance: Instance,
+    },
+    /// Tell what was in force, the newest first: when, why, and what changed.
+    History {
+        /// Only what concerns this app.
+        app: Option<String>,
+        /// At most so many.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+        #[command(flatten)]
+        instance: Instance,
+    },
+    /// Tell what differs between two generations.
+    Diff {
+        /// The one.
+        from: u64,
+        /// The other.
+        to: u64,
+        #[command(flatten)]
+        instance: Instance,
+    },
+    /// Go back to the table of a generation: every app that differs is pinned to it, endpoints included.
+    Rollback {
+        /// Which one.
+        #[arg(value_name = "G", required_unless_present = "end")]
+        generation: Option<u64>,
+        /// Let the apps of a rollback follow their sources again.
+        #[arg(long, conflicts_with = "generation")]
+        end: bool,
+        #[command(flatten)]
+        instance: Instance,
+    },
+    /// Keep an app at a version, endpoints included, whatever its sources say.
+    Pin {
+        /// Which one.
+        app: String,
+        /// As it was in this generation [default: as it is]
+        #[arg(value_name = "G")]
+        generation: Option<u64>,
+        #[command(flatten)]
+        instance: Instance,
+    },
+    /// Let an app follow its sources again.
+    Unpin {
+        /// Which one.
+        app: String,
         #[command(flatten)]
         instance: Instance,
     },
@@ -205,9 +259,19 @@ fn carry_out(command: Command) -> anyhow::Result<Verdict> {
         Command::Endpoints { instance, which } => block_on(endpoints::endpoints(&instance, &which)),
         Command::Drain { endpoint, undo: true, instance, .. } => block_on(drain::undo(&instance, endpoint)),
         Command::Drain { endpoint, wait, instance, .. } => block_on(drain::drain(&instance, endpoint, wait)),
-        Command::Explain { url, method, instance } => block_on(explain::explain(&instance, &url, &method)),
         Command::Why { id, app, instance } => block_on(why::why(&instance, id.as_deref(), app.as_deref())),
         Command::Doctor { app, instance } => block_on(doctor::doctor(&instance, app)),
+        Command::Explain { url, method, at, generation, instance } => {
+            block_on(explain::explain(&instance, &url, &method, at.as_deref(), generation))
+        }
+        Command::History { app, limit, instance } => block_on(history::history(&instance, app.as_deref(), limit)),
+        Command::Diff { from, to, instance } => block_on(history::diff(&instance, from, to)),
+        Command::Rollback { generation: Some(generation), instance, .. } => {
+            block_on(history::rollback(&instance, generation))
+        }
+        Command::Rollback { instance, .. } => block_on(history::end_rollback(&instance)),
+        Command::Pin { app, generation, instance } => block_on(history::pin(&instance, &app, generation)),
+        Command::Unpin { app, instance } => block_on(history::unpin(&instance, &app)),
         Command::Status(instance) => block_on(status::status(&instance)),
         Command::Hold { decision, id, instance } => block_on(hold::hold(&instance, decision, id)),
         Command::Lainlet { apps, listen } => block_on(lainlet(&apps, listen)),

@@ -360,7 +360,7 @@ fn sick_endpoints_are_told_with_the_evidence() {
     check_told(&router, &["status"], 1, &["endpoints 1 down", "FAIL-OPEN", "sick__upstream__web"]);
     check_told(&router, &["explain", "http://sick.test/"], 0, &["down; probe", "connection refused", all_are_tried]);
     let (_, page) = router.admin_get("/");
-    assert!(page.contains("fail-open") && page.contains("connection refused"), "{page}");
+    assert!(page.contains("Fail-open") && page.contains("connection refused"), "{page}");
     let (_, metrics) = router.admin_get("/metrics");
     let row = "webrouter_fail_open{upstream=\"sick__upstream__web\"} 1";
     assert!(metrics.lines().any(|line| line == row), "{metrics}");

@@ -40,7 +40,7 @@ fn snapshot() -> Snapshot {
 fn asked(url: &str) -> Explain {
     let listener = |address: &str, scope| Listener { address: address.into(), scope, tls: false };
     let listeners = [listener("192.0.2.1:80", ListenerScope::All), listener("192.0.2.1:8080", ListenerScope::External)];
-    let question = Question { url: url.to_owned(), method: None, client: None };
+    let question = Question { url: url.to_owned(), method: None, client: None, at: None, generation: None };
     explain(&snapshot(), &listeners, None, UnknownHost::NotFound, &question).expect("an answer")
 }
 
@@ -65,14 +65,15 @@ fn outcomes() {
 
 #[test]
 fn a_post_keeps_its_method_when_the_slash_is_added() {
-    let question = Question { url: "x.test/demo".into(), method: Some("POST".into()), client: None };
+    let question =
+        Question { url: "x.test/demo".into(), method: Some("POST".into()), client: None, at: None, generation: None };
     let explained = explain(&snapshot(), &[], None, UnknownHost::NotFound, &question).expect("an answer");
     assert_eq!(explained.status, Some(308));
 }
 
 #[test]
 fn an_unknown_host_may_get_no_answer() {
-    let question = Question { url: "http://y.test/".into(), method: None, client: None };
+    let question = Question { url: "http://y.test/".into(), method: None, client: None, at: None, generation: None };
     let explained = explain(&snapshot(), &[], None, UnknownHost::Close, &question).expect("an answer");
     assert_eq!((explained.outcome, explained.status), (Outcome::UnknownHost, None));
     assert!(explained.summary.starts_with("closed without an answer"), "{}", explained.summary);

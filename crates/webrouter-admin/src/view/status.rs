@@ -5,7 +5,7 @@ use webrouter_discovery::status as discovery;
 use webrouter_telemetry::access_log::{AccessLog, LossReason};
 
 use super::endpoints::word;
-use super::{age, certificates, time};
+use super::{age, certificates, history, time};
 use crate::state::AdminState;
 
 pub(crate) fn status(state: &AdminState) -> Status {
@@ -41,6 +41,7 @@ pub(crate) fn status(state: &AdminState) -> Status {
         rejections: snapshot.rejection_count() + unserved,
         sources: status.sources.iter().map(source).collect(),
         hold: status.hold.map(hold),
+        pins: history::pins(&status.pins),
         listeners: state.listeners.to_vec(),
         certificates: certificates.unwrap_or_default(),
         certificate_folder,

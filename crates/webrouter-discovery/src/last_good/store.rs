@@ -20,9 +20,14 @@ use webrouter_routing::endpoint::Endpoint;
 use webrouter_routing::merge::{Defaults, Ownership};
 use webrouter_routing::mountpoint::Mountpoint;
 use webrouter_routing::name::{ProcKey, ProcName, SourceName};
+use webrouter_routing::pin::Pins;
 use webrouter_routing::snapshot::{Generation, ProcInForce, Snapshot};
+use webrouter_routing::version::Version;
 
 use super::Loaded;
+use crate::history::record::{self, Record};
+use crate::history::table::{self, Bounds};
+use crate::history::{History, Pending, Unwritten};
 
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +43,7 @@ pub(super) enum OpenError {
 
 /// An open store, and what it holds.
 pub(super) struct Store {
-    database: Database,
+    database: Arc<Database>,
     /// Device and number of the open file.
     identity: (u64, u64),
     stored: Stored,
@@ -51,6 +56,8 @@ struct Stored {
     snapshot: Option<Arc<Snapshot>>,
     settings: BTreeMap<SourceName, Settings>,
     contested: BTreeMap<Mountpoint, Vec<ProcKey>>,
+    /// `None` before they were read or written.
+    pins: Option<Arc<Pins>>,
 }
 
 #[derive(Serialize)]
@@ -89,12 +96,31 @@ impl Store {
             DatabaseError::Storage(redb::StorageError::Io(error)) if !is_no_store(&error) => io(error),
             error => OpenError::Unreadable(format!("{}: {error}", path.display())),
         })?;
-        Ok(Self { database, identity, stored: Stored::default() })
+        Ok(Self { database: Arc::new(database), identity, stored: Stored::default() })
     }
 
     /// Whether what is open is still what stands in the state directory.
     pub(super) fn is_in_place(&self, directory: &Path) -> bool {
         std::fs::metadata(file(directory)).is_ok_and(|metadata| identity(&metadata) == self.identity)
+    }
+
+    /// Has the history read from here, and number its records behind those that are here.
+    pub(super) fn serve(&self, history: &History) -> Result<(), StoreFailure> {
+        history.opened(&self.database, table::last_id(&self.database)?);
+        Ok(())
+    }
+
+    /// What was pinned.
+    pub(super) fn pins(&self) -> Result<Pins, OpenError> {
+        let unreadable = |error: StoreFailure| OpenError::Unreadable(format!("the stored pins: {error}"));
+        let read = || match self.database.begin_read()?.open_table(META) {
+            Ok(meta) => {
+                Ok(meta.get(PINS)?.map(|pins| serde_json::from_slice(pins.value())).transpose()?.unwrap_or_default())
+            }
+            Err(TableError::TableDoesNotExist(_)) => Ok(Pins::default()),
+            Err(error) => Err(error.into()),
+        };
+        read().map_err(unreadable)
     }
 
     /// Reads what these sources had in force; `None` when nothing is stored of them.
@@ -104,23 +130,26 @@ impl Store {
     }
 
     fn read(&mut self, defaults: &Defaults, sources: &[SourceName]) -> Result<Option<Loaded>, StoreFailure> {
-        let Some((loaded, whole)) = read_tables(&self.database, defaults, sources)? else { return Ok(None) };
+        let Some((loaded, whole)) = read_tables(&*self.database, defaults, sources)? else { return Ok(None) };
         if whole {
             self.stored = Stored::of(&loaded.snapshot);
         }
         Ok(Some(loaded))
     }
 
-    /// Makes the store hold this snapshot.
-    pub(super) fn write(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), StoreFailure> {
+    /// Makes the store hold this snapshot, the pins, and what has not been recorded yet of the way there.
+    pub(super) fn write(&mut self, snapshot: &Arc<Snapshot>, unwritten: &Unwritten) -> Result<(), StoreFailure> {
+        let snapshot = unwritten.pending.last().map_or(snapshot, |last| &last.snapshot);
         let known = self.stored.snapshot.as_ref().is_some_and(|stored| stored.generation() == snapshot.generation());
         // Before anything was heard there is nothing that could replace what an earlier run stored.
-        if known || snapshot.generation() == Generation::default() {
+        if (known && unwritten.pending.is_empty()) || snapshot.generation() == Generation::default() {
             return Ok(());
         }
-        let next = Stored::of(snapshot);
+        let records = self.records(&unwritten.pending)?;
+        let next = Stored { pins: Some(Arc::clone(&unwritten.pins)), ..Stored::of(snapshot) };
         let transaction = self.database.begin_write()?;
         {
+            table::append(&transaction, &records, Bounds::default())?;
             self.write_procs(&transaction, snapshot)?;
             let mut table = transaction.open_table(SETTINGS)?;
             if self.stored.snapshot.is_none() || next.settings != self.stored.settings {
@@ -138,7 +167,11 @@ impl Store {
             }
             let saved_at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
             let meta = Meta { format: FORMAT, generation: snapshot.generation(), saved_at };
-            transaction.open_table(META)?.insert("meta", serde_json::to_vec(&meta)?.as_slice())?;
+            let mut table = transaction.open_table(META)?;
+            table.insert("meta", serde_json::to_vec(&meta)?.as_slice())?;
+            if !self.stored.pins.as_ref().is_some_and(|stored| Arc::ptr_eq(stored, &unwritten.pins)) {
+                table.insert(PINS, serde_json::to_vec(&*unwritten.pins)?.as_slice())?;
+            }
         }
         transaction.commit()?;
         self.stored = next;
@@ -147,6 +180,48 @@ impl Store {
 }
 
 impl Store {
+    /// Each step from what is stored to the newest pending table.
+    fn records(&self, pending: &[Pending]) -> Result<Vec<(u64, Record)>, StoreFailure> {
+        let mut earlier = self.stored.snapshot.clone();
+        let mut records = Vec::with_capacity(pending.len());
+        for Pending { id, occasion, snapshot } in pending {
+            let record = match earlier.replace(Arc::clone(snapshot)) {
+                Some(earlier) => Record::between(&earlier, snapshot, occasion),
+                None => Record::since(&self.stored_table()?, snapshot, occasion),
+            };
+            records.push((*id, record));
+        }
+        Ok(records)
+    }
+
+    /// What the file holds, whichever run wrote it.
+    fn stored_table(&self) -> Result<record::Stored, StoreFailure> {
+        let transaction = self.database.begin_read()?;
+        let mut stored = record::Stored::default();
+        let procs = match transaction.open_table(PROCS) {
+            Ok(procs) => procs,
+            Err(TableError::TableDoesNotExist(_)) => return Ok(stored),
+            Err(error) => return Err(error.into()),
+        };
+        for row in procs.iter()? {
+            let (key, proc) = row?;
+            let (source, name) = key.value();
+            let key = ProcKey { source: SourceName::new(source), name: ProcName::parse(name)? };
+            let LoadedProc { annotation, endpoints } = serde_json::from_slice(proc.value())?;
+            stored.procs.insert(key, Version { annotation, endpoints, quarantine: None });
+        }
+        for row in transaction.open_table(SETTINGS)?.iter()? {
+            let (source, settings) = row?;
+            stored.settings.insert(SourceName::new(source.value()), serde_json::from_slice(settings.value())?);
+        }
+        for row in transaction.open_table(CLAIMS)?.iter()? {
+            let (mountpoint, queue) = row?;
+            let mountpoint = Mountpoint::try_from(mountpoint.value().to_owned())?;
+            stored.queues.insert(mountpoint, serde_json::from_slice(queue.value())?);
+        }
+        Ok(stored)
+    }
+
     fn write_procs(&self, transaction: &WriteTransaction, snapshot: &Snapshot) -> Result<(), StoreFailure> {
         let mut procs = transaction.open_table(PROCS)?;
         let mut put = |key: &ProcKey, proc: &ProcInForce| -> Result<(), StoreFailure> {
@@ -187,7 +262,7 @@ impl Stored {
         // A mountpoint that nobody else claims has its owner anyway; the order matters where several do.
         let contested = snapshot.claims().filter(|(_, queue)| queue.len() > 1);
         let contested = contested.map(|(mountpoint, queue)| (mountpoint.clone(), queue.to_vec())).collect();
-        Self { snapshot: Some(Arc::clone(snapshot)), settings, contested }
+        Self { snapshot: Some(Arc::clone(snapshot)), settings, contested, pins: None }
     }
 }
 
@@ -281,7 +356,7 @@ pub(super) fn move_aside(directory: &Path) -> Result<PathBuf, OpenError> {
 
 /// Why the store could not be read or written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StoreFailure {
+pub(crate) enum StoreFailure {
     #[error("{0}")]
     Redb(Box<redb::Error>),
     #[error("{0}")]
@@ -333,6 +408,8 @@ const SETTINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("setting
 /// Contested mountpoint to its claimants, the owner first, as JSON.
 const CLAIMS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("claims");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+/// In META: what is pinned, as JSON.
+const PINS: &str = "pins";
 const FILE: &str = "webrouter.redb";
 const FORMAT: u32 = 1;
 const CACHE_BYTES: usize = 1 << 20;

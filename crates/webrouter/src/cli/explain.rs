@@ -8,8 +8,18 @@ use webrouter_admin_api::{
 
 use super::{Instance, Verdict, endpoints, print, print_json, routes, text};
 
-pub(super) async fn explain(instance: &Instance, url: &str, method: &str) -> anyhow::Result<Verdict> {
-    let explain: Explain = instance.get(paths::EXPLAIN, &[("url", url), ("method", method)]).await?;
+pub(super) async fn explain(
+    instance: &Instance,
+    url: &str,
+    method: &str,
+    at: Option<&str>,
+    generation: Option<u64>,
+) -> anyhow::Result<Verdict> {
+    let generation = generation.map(|generation| generation.to_string());
+    let mut query = vec![("url", url), ("method", method)];
+    query.extend(at.map(|at| ("at", at)));
+    query.extend(generation.as_deref().map(|generation| ("generation", generation)));
+    let explain: Explain = instance.get(paths::EXPLAIN, &query).await?;
     match instance.json {
         true => print_json(&explain)?,
         false => print(describe(&explain)?.as_bytes())?,
@@ -52,6 +62,9 @@ fn describe(explain: &Explain) -> Result<String, std::fmt::Error> {
         writeln!(out, "upstream  {}: {}", route.upstream, route.endpoints.join(", "))?;
         for line in explain.health.iter().flat_map(health) {
             writeln!(out, "          {line}")?;
+        }
+        if let Some(pin) = &explain.pin {
+            writeln!(out, "PINNED    to generation {} since {}, by {}", pin.generation, pin.since, pin.by)?;
         }
         if !route.flags.is_empty() {
             writeln!(out, "notes     {}", routes::notes(route))?;

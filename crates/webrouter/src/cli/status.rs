@@ -71,6 +71,14 @@ fn describe(status: &Status, rejections: Option<&Rejections>) -> Result<String, 
             None => writeln!(out, "          waits for a decision; let it through with: webrouter hold accept")?,
         }
     }
+    for pin in status.pins.iter().take(SHOWN) {
+        let what = if pin.rollback { "rolled back" } else { "pinned" };
+        writeln!(
+            out,
+            "PIN       {} {what} to generation {} since {}, by {}",
+            pin.app, pin.generation, pin.since, pin.by
+        )?;
+    }
     if let Some(error) = &status.store_error {
         let what = match error.kind.as_str() {
             "corrupt" => "the stored table was unreadable",
