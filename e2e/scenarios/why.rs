@@ -43,6 +43,18 @@ fn a_failure_is_found_by_the_id_that_the_client_was_told() {
     let (code, list) = why(&router, &["--app", "demo"]);
     assert_eq!(code, Some(1), "{list}");
     assert!(list.contains(&id), "{list}");
+    let pages = [
+        ("/apps/demo", id.as_str()),
+        ("/history", "Generation 1"),
+        ("/doctor/demo", "reach"),
+        ("/doctor", "listeners"),
+    ];
+    for (page, part) in pages {
+        let (status, html) = router.admin_get(page);
+        assert_eq!(status, 200, "{page}");
+        assert!(html.contains(part), "{part} in {page}: {html}");
+        assert!(!html.contains("secret"), "{page}");
+    }
     assert_eq!(why(&router, &["--app", "other"]), (Some(0), "no request failed lately\n".to_owned()));
 }
 

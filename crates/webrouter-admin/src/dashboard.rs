@@ -1,7 +1,7 @@
 //! The pages for people: made whole by the server, readable without JavaScript, live with it.
 //!
 //! ```text
-//! overview · map · app · rejections ─► layout ─► HTML        assets: style.css, live.js, icon.svg (in the binary)
+//! overview · map · app · rejections · past · doctor ─► layout ─► HTML        assets: style.css, live.js, icon.svg (in the binary)
 //! ```
 //! Every text goes through maud, which escapes it. Nothing is loaded from elsewhere, no script or style is inline. A new
 //! page is a module, a route here and a line in [`layout::PAGES`]; a new part of an app's page is a line in `app`.
@@ -10,11 +10,13 @@ mod alarms;
 mod app;
 mod assets;
 mod chart;
+mod doctor;
 mod endpoints;
 mod layout;
 mod list;
 mod map;
 mod overview;
+mod past;
 mod rejections;
 mod words;
 
@@ -28,7 +30,7 @@ use axum::{Extension, Router};
 use http::StatusCode;
 use maud::Markup;
 
-use crate::handlers::{Failure, off_runtime, unreadable};
+use crate::handlers::{Examinations, Failure, off_runtime, unreadable};
 use crate::live::Live;
 use crate::state::AdminState;
 use list::Asked;
@@ -40,6 +42,9 @@ pub(crate) fn routes() -> Router<AdminState> {
         .route("/map", get(map))
         .route("/apps/{app}", get(app))
         .route("/rejections", get(rejections))
+        .route("/history", get(history))
+        .route("/doctor", get(router))
+        .route("/doctor/{app}", get(doctor))
         .merge(assets::routes())
 }
 
@@ -55,6 +60,27 @@ async fn map(State(state): State<AdminState>, asked: Result<Query<Asked>, QueryR
 async fn rejections(State(state): State<AdminState>, asked: Result<Query<Asked>, QueryRejection>) -> Page {
     let Query(asked) = asked.map_err(unreadable)?;
     page(move || (StatusCode::OK, rejections::page(&state, &asked))).await
+}
+
+async fn history(State(state): State<AdminState>, asked: Result<Query<past::Asked>, QueryRejection>) -> Page {
+    let Query(asked) = asked.map_err(unreadable)?;
+    page(move || (StatusCode::OK, past::page(&state, &asked))).await
+}
+
+async fn router(
+    State(state): State<AdminState>,
+    Extension(examinations): Extension<Arc<Examinations>>,
+) -> Html<String> {
+    Html(doctor::page(&examinations.of_router(&state).await).into_string())
+}
+
+async fn doctor(
+    State(state): State<AdminState>,
+    Extension(examinations): Extension<Arc<Examinations>>,
+    app: Result<Path<String>, PathRejection>,
+) -> Result<Html<String>, Failure> {
+    let found = examinations.of_app(&state, app).await?;
+    Ok(Html(doctor::page(&found).into_string()))
 }
 
 async fn app(

@@ -23,6 +23,7 @@ use crate::state::AdminState;
 use crate::view::{endpoints, failures, routes, traffic};
 use crate::{dashboard, guard, view};
 
+pub(crate) use doctor::Examinations;
 pub(crate) use drain::LONGEST_WAIT;
 
 /// All paths, behind the guard.

@@ -98,7 +98,7 @@ fn what_ends_soon_and_what_is_broken_is_told() {
     let now = std::time::UNIX_EPOCH.elapsed().expect("a clock after 1970").as_secs_f64();
     assert!((now + left.as_secs_f64() - expiry).abs() < 60.0, "{expiry}");
     let (_, page) = router.admin_get("/");
-    assert!(page.contains("2 in force") && page.contains("broken.key"), "{page}");
+    assert!(page.contains("ends in 3 d") && page.contains("broken.key"), "{page}");
     let (code, out, _) = builder().apps(APPS).run_to_end(&["check"]);
     assert_eq!(code, Some(1), "{out}");
     check(&out);

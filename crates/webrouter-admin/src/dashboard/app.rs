@@ -11,8 +11,8 @@ use webrouter_routing::snapshot::Snapshot;
 
 use super::layout::{self, Place};
 use super::overview::flag;
-use super::words::{breaker, counted, latency, percent, rate, span};
-use super::{chart, endpoints, rejections};
+use super::words::{breaker, counted, escaped, latency, percent, rate, span};
+use super::{chart, endpoints, past, rejections};
 use crate::explain::policy_key;
 use crate::state::AdminState;
 use crate::traffic::Recent;
@@ -44,6 +44,7 @@ pub(super) fn page(state: &AdminState, recent: &Recent, app: &str) -> Option<Mar
         &html! {
             nav.crumbs aria-label="Where this page is" { a href="/map" { "Map" } " › " span aria-current="page" { (app) } }
             h1 { (app) }
+            p { a href=(format!("/doctor/{}", escaped(app))) { "Have the doctor look at it" } }
             section #traffic data-live aria-label="Traffic" { (traffic(recent, &procs)) }
             section #rejected data-live aria-label="Rejections" {
                 @if !rejected.is_empty() {
@@ -58,6 +59,8 @@ pub(super) fn page(state: &AdminState, recent: &Recent, app: &str) -> Option<Mar
                     (endpoints::table("Leaving endpoints", &leaving.iter().collect::<Vec<_>>()))
                 }
             }
+            section #failures data-live aria-label="Failures" { (past::failures(state, app)) }
+            section #past data-live aria-label="Changes" { (past::changes_of(state, app)) }
             section #certificates data-live aria-label="Certificates of its hosts" { (certificates(state, &snapshot, &procs)) }
         },
     ))

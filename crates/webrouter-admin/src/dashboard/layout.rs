@@ -12,6 +12,8 @@ pub(super) enum Place {
     /// An app's page is below it.
     Map,
     Rejections,
+    History,
+    Doctor,
 }
 
 /// A page: its title, and what stands between header and footer.
@@ -55,8 +57,13 @@ pub(super) fn page(title: &str, place: Place, content: &Markup) -> Markup {
 }
 
 /// The navigation, in order.
-pub(super) const PAGES: [(Place, &str, &str); 3] =
-    [(Place::Overview, "/", "Overview"), (Place::Map, "/map", "Map"), (Place::Rejections, "/rejections", "Rejections")];
+pub(super) const PAGES: [(Place, &str, &str); 5] = [
+    (Place::Overview, "/", "Overview"),
+    (Place::Map, "/map", "Map"),
+    (Place::Rejections, "/rejections", "Rejections"),
+    (Place::History, "/history", "History"),
+    (Place::Doctor, "/doctor", "Doctor"),
+];
 
 const DOCUMENTS: [(&str, &str); 6] = [
     (paths::STATUS, "status"),

@@ -16,7 +16,7 @@ use crate::doctor::{Inputs, RouterInputs, Subject, Table, examine, examine_route
 use crate::state::AdminState;
 
 /// Examinations under way, and those of the last second.
-pub(super) struct Examinations {
+pub(crate) struct Examinations {
     slots: Mutex<BTreeMap<Option<Subject>, Slot>>,
     at_a_time: Semaphore,
 }
@@ -31,6 +31,34 @@ impl Default for Examinations {
 }
 
 impl Examinations {
+    /// What there is to say of an app.
+    pub(crate) async fn of_app(
+        &self,
+        state: &AdminState,
+        app: Result<Path<String>, PathRejection>,
+    ) -> Result<Doctor, Failure> {
+        let refuse = |error: String| {
+            let fix = "ask for an app, such as demo, or app.proc, such as demo.web".to_owned();
+            Failure(StatusCode::BAD_REQUEST, ApiError { error, fix })
+        };
+        let Path(app) = app.map_err(|rejection| refuse(rejection.body_text()))?;
+        let subject = Subject::parse(&app).map_err(|error| refuse(error.to_string()))?;
+        let key = Some(subject.clone());
+        let examination = async { examine(&inputs(state), &subject, vec![instance(state)]).await };
+        Ok(self.outcome(key, examination).await)
+    }
+
+    /// What there is to say of the router itself.
+    pub(crate) async fn of_router(&self, state: &AdminState) -> Doctor {
+        let router = RouterInputs {
+            listeners: state.listeners.to_vec(),
+            access_log: state.access_log.clone(),
+            started: Some((state.started, state.started_steady)),
+        };
+        let examination = async { examine_router(&inputs(state), &router, vec![instance(state)]).await };
+        self.outcome(None, examination).await
+    }
+
     /// The outcome of a moment ago, or of an examination that begins now.
     async fn outcome(&self, of: Option<Subject>, examination: impl Future<Output = Doctor>) -> Doctor {
         let slot = self.slot(of).await;
@@ -62,28 +90,14 @@ pub(super) async fn app(
     Extension(examinations): Extension<Arc<Examinations>>,
     app: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Doctor>, Failure> {
-    let refuse = |error: String| {
-        let fix = "ask for an app, such as demo, or app.proc, such as demo.web".to_owned();
-        Failure(StatusCode::BAD_REQUEST, ApiError { error, fix })
-    };
-    let Path(app) = app.map_err(|rejection| refuse(rejection.body_text()))?;
-    let subject = Subject::parse(&app).map_err(|error| refuse(error.to_string()))?;
-    let key = Some(subject.clone());
-    let examination = async { examine(&inputs(&state), &subject, vec![instance(&state)]).await };
-    Ok(Json(examinations.outcome(key, examination).await))
+    examinations.of_app(&state, app).await.map(Json)
 }
 
 pub(super) async fn router(
     State(state): State<AdminState>,
     Extension(examinations): Extension<Arc<Examinations>>,
 ) -> Json<Doctor> {
-    let router = RouterInputs {
-        listeners: state.listeners.to_vec(),
-        access_log: state.access_log.clone(),
-        started: Some((state.started, state.started_steady)),
-    };
-    let examination = async { examine_router(&inputs(&state), &router, vec![instance(&state)]).await };
-    Json(examinations.outcome(None, examination).await)
+    Json(examinations.of_router(&state).await)
 }
 
 fn inputs(state: &AdminState) -> Inputs {

@@ -19,6 +19,11 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
+    /// The failures of an app.
+    pub(crate) fn of_app(app: &str) -> Self {
+        Self { app: Some(app.to_owned()), ..Self::default() }
+    }
+
     /// Of one app.
     fn wants(&self, failure: &flight_recorder::FailedRequest) -> bool {
         let app = || failure.upstream.rsplit_once(super::endpoints::UPSTREAM).map_or("", |(app, _)| app);

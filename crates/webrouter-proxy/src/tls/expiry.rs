@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn who_ends_within_three_weeks_is_spoken_of_once_a_day() {
         let scene = Scene::new().with("lasting", &["demo.test"]);
-        for (stem, left) in [("soon", 20 * DAY), ("later", 22 * DAY)] {
+        for (stem, left) in [("soon", 20 * DAY), ("later", 22 * DAY + DAY / 5)] {
             scene.authority.ending_pair(&["demo.test"], left).write(&scene.config.certificates, stem);
         }
         scene.authority.expired_pair(&["demo.test"]).write(&scene.config.certificates, "over");
