@@ -48,6 +48,7 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(codings == 0 && length > 0 && digits.and_then(|digits| digits.parse().ok()) == Some(length));
         }
         Framing::None => assert_eq!(codings, 0),
+        Framing::Stream => panic!("no head of HTTP/1.1 says so"),
         Framing::UntilClose => panic!("a request cannot be delimited by its connection"),
     }
     // What was left of an earlier request does not show.
