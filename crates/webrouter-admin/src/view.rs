@@ -10,7 +10,7 @@ pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod traffic;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::{Timestamp, Unit};
 
@@ -25,10 +25,13 @@ fn age(at: SystemTime) -> f64 {
     (at.elapsed().unwrap_or_default().as_secs_f64() * 1000.0).round() / 1000.0
 }
 
+/// A length of time in seconds, in whole milliseconds.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -1,7 +1,5 @@
 //! How the endpoints are.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use webrouter_admin_api::{
     Breaker, EndpointState, EndpointView, Endpoints, FailureReport, ProbeReport, RouteHealth, UpstreamHealth,
@@ -12,7 +10,7 @@ use webrouter_routing::name::ProcKey;
 use webrouter_routing::route::Upstream;
 use webrouter_routing::snapshot::Snapshot;
 
-use super::{age, time};
+use super::{age, seconds, time};
 
 /// Which endpoints are asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -167,11 +165,6 @@ fn upstream_view(report: &UpstreamReport) -> UpstreamHealth {
         },
         queue_length: report.queued,
     }
-}
-
-/// In whole milliseconds.
-fn seconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// Between the app and the proc in an upstream's name.

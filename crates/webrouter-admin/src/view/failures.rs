@@ -1,13 +1,11 @@
 //! Requests that failed, and what to do about it.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use webrouter_admin_api::{FailedAttempt, FailedRequest, Failures};
 use webrouter_telemetry::cause::Cause;
 use webrouter_telemetry::flight_recorder::{self, FlightRecorder};
 
-use super::{age, time};
+use super::{age, seconds, time};
 
 /// Which failures are asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -95,11 +93,6 @@ fn advice(failure: &flight_recorder::FailedRequest) -> String {
             | BadProxyHeader | AddSlash | HttpsOnly,
         ) => format!("it is the client's doing: ask whoever runs {}", failure.client),
     }
-}
-
-/// In whole milliseconds.
-fn seconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 const DEFAULT_LIMIT: usize = 20;
